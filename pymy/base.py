@@ -1,0 +1,404 @@
+"""What the connections of all transports share: everything that does not wait."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import platform
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from . import converters, err
+from .charset import charset_by_id
+from .constants import CR, SERVER_STATUS
+from .options import Options
+from .protocol.handshake import Credentials
+from .protocol.kinds import Decoding
+from .protocol.packets import Ok
+from .protocol.result import Result
+from .protocol.session import Session
+from .protocol.setup import autocommit, charset_named
+from .protocol.state import State
+from .protocol.transactions import Xid
+from .sql import LiteralContext, encode, escape_id
+from .version import __version__
+
+ANSI_QUOTES = int(SERVER_STATUS.SERVER_STATUS_ANSI_QUOTES)
+
+
+class _Forks:
+    """Counts the forks that lead to this process: a child must not use its parent's links."""
+
+    count = 0
+
+    @classmethod
+    def passed(cls) -> None:
+        cls.count += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_Forks.passed)
+
+
+class BaseConnection:
+    """A connection's settings and facts; how it waits is its subclass's business."""
+
+    Warning = err.Warning
+    Error = err.Error
+    InterfaceError = err.InterfaceError
+    DatabaseError = err.DatabaseError
+    DataError = err.DataError
+    OperationalError = err.OperationalError
+    IntegrityError = err.IntegrityError
+    InternalError = err.InternalError
+    ProgrammingError = err.ProgrammingError
+    NotSupportedError = err.NotSupportedError
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._session = Session()
+        self._forks = _Forks.count
+        self._result: Result | None = None
+        self._xid: Xid | None = None
+        self._xid_prepared = False
+        self._savepoints = 0
+        self.query_attributes: dict[str, str | bytes | int | float | None] = {}
+        self._take_converters(options.conv)
+        self._take_charset(options.charset, options.collation)
+
+    # -- conversion in both directions
+
+    def _take_converters(self, conv: Mapping[Any, Any] | None) -> None:
+        chosen = converters.conversions if conv is None else conv
+        self.encoders = {key: value for key, value in chosen.items() if isinstance(key, type)}
+        self._decoders = {key: value for key, value in chosen.items() if not isinstance(key, type)}
+
+    @property
+    def decoders(self) -> dict[Any, Any]:
+        """The converters of results by FIELD_TYPE (or MariaDB's extended type name); changes count
+        from the next result on."""
+        self._decoding_changed = True
+        return self._decoders
+
+    def _take_charset(self, charset: str, collation: str | None) -> None:
+        found = charset_named(charset)
+        self.charset = found.name
+        self.collation = collation
+        self.encoding = codecs.lookup(found.encoding).name
+        self._contexts: dict[tuple[bool, bool], LiteralContext] = {}
+        self._refresh_decoding()
+
+    def _refresh_decoding(self) -> None:
+        default = converters.default_decoders
+        overrides = {
+            key: value for key, value in self._decoders.items() if default.get(key) is not value
+        }
+        options = self._options
+        self._session.heads.clear()
+        self._session.decoding = Decoding(
+            encoding=self.encoding,
+            use_unicode=options.use_unicode,
+            zero_dates=options.zero_dates,
+            json_objects=options.json,
+            overrides=overrides,
+            missing=frozenset(key for key in default if key not in self._decoders),
+        )
+        self._decoding_changed = False
+
+    @property
+    def _context(self) -> LiteralContext:
+        """How literals must look now: the server reports the SQL mode's part of it (P69)."""
+        session = self._session
+        key = (session.no_backslash_escapes, self._ansi_quotes())
+        context = self._contexts.get(key)
+        if context is None:
+            context = self._contexts[key] = LiteralContext(
+                no_backslash_escapes=key[0],
+                ansi_quotes=key[1],
+                encoding=self.encoding,
+                encoders=self.encoders,
+                binary_prefix=self._options.binary_prefix,
+            )
+        return context
+
+    def _ansi_quotes(self) -> bool:
+        session = self._session
+        if session.mariadb:
+            return bool(session.status & ANSI_QUOTES)
+        mode = session.variables.get("sql_mode", self._options.sql_mode) or ""
+        return "ANSI" in mode.upper()
+
+    def _encode(self, sql: str | bytes) -> bytes:
+        if isinstance(sql, str):
+            return encode(sql, self.encoding)
+        if isinstance(sql, (bytes, bytearray, memoryview)):
+            return bytes(sql)
+        raise TypeError(f"a statement is str or bytes, not {type(sql).__name__}")
+
+    def escape(self, obj: Any, mapping: Mapping[Any, Any] | None = None) -> str:
+        """Write a value as an SQL literal, strings with their quotes. Nothing is sent.
+
+        mapping: encoders by type instead of the connection's, as in PyMySQL.
+        TypeError for a type without an encoder.
+        """
+        if mapping is not None:
+            return converters.escape_item(obj, self.charset, mapping)
+        return self._context.write(obj)
+
+    def literal(self, obj: Any) -> str:
+        """Write a value as an SQL literal; the same as ``escape(obj)``."""
+        return self.escape(obj)
+
+    def escape_string(self, s: str) -> str:
+        """Escape a string without putting quotes around it."""
+        return self._context.write(s)[1:-1]
+
+    def escape_id(self, name: str, *, qualified: bool = True) -> str:
+        """Quote an identifier; dots separate its parts unless ``qualified`` is False."""
+        return escape_id(name, qualified=qualified)
+
+    # -- what a login takes along
+
+    def _credentials(self) -> Credentials:
+        options = self._options
+        passwords = []
+        for password in (options.password, options.password2, options.password3):
+            value = password() if callable(password) else password
+            passwords.append(value.encode("utf-8") if isinstance(value, str) else bytes(value))
+        while len(passwords) > 1 and not passwords[-1]:
+            passwords.pop()
+        return Credentials(tuple(passwords), self._attributes())
+
+    def _attributes(self) -> dict[str, str]:
+        given = self._options.connection_attributes
+        if given is False:
+            return {}
+        attributes = {
+            "_client_name": "pymy",
+            "_client_version": __version__,
+            "_pid": str(os.getpid()),
+            "_os": sys.platform,
+            "_platform": platform.machine(),
+            "program_name": self._options.program_name or Path(sys.argv[0] or "python").name,
+        }
+        return attributes | dict(given or {})
+
+    def _begin_session(self) -> Session:
+        """Start over with an empty session for a new link."""
+        decoding = self._session.decoding
+        self._session = session = Session()
+        session.decoding = decoding
+        session.files_allowed = bool(self._options.local_infile)
+        session.progress = self._options.progress
+        self._forks = _Forks.count
+        self._xid = None
+        self._savepoints = 0
+        return session
+
+    def _check_process(self) -> None:
+        if self._forks != _Forks.count:
+            raise err.InterfaceError(
+                CR.CR_COMMANDS_OUT_OF_SYNC,
+                "This connection was opened before a fork and belongs to the parent process: "
+                "open a new one in the child",
+                sent=False,
+            )
+
+    def _warn_unread(self) -> None:
+        if self._session.state is State.STREAMING:
+            warnings.warn(
+                "An unbuffered result was not read to its end; its remaining rows are dropped. "
+                "Close the cursor, or use a second connection",
+                err.Warning,
+                stacklevel=4,
+            )
+
+    # -- transaction bookkeeping
+
+    def _no_xa(self, verb: str) -> None:
+        if self._xid is not None:
+            raise err.ProgrammingError(
+                0, f"{verb}() is not possible within tpc_begin(): use tpc_{verb}()", sent=False
+            )
+
+    def _open_xid(self, verb: str) -> Xid:
+        if self._xid is None:
+            raise err.ProgrammingError(
+                0, f"tpc_{verb}() needs a transaction of tpc_begin(), or an xid", sent=False
+            )
+        return self._xid
+
+    # -- facts
+
+    @property
+    def open(self) -> bool:
+        """True while the connection can be used."""
+        return self._session.usable() or self._session.state is State.BUSY
+
+    @property
+    def options(self) -> Options:
+        """The settings this connection was made with."""
+        return self._options
+
+    @property
+    def host(self) -> str:
+        return self._options.host
+
+    @property
+    def port(self) -> int:
+        return self._options.port
+
+    @property
+    def unix_socket(self) -> str | None:
+        return self._options.unix_socket
+
+    @property
+    def user(self) -> str:
+        return self._options.user
+
+    @property
+    def password(self) -> Any:
+        return self._options.password
+
+    @property
+    def db(self) -> str | None:
+        """The default schema, as far as the server reports it."""
+        return self._session.schema if self.open else self._options.database
+
+    @property
+    def sql_mode(self) -> str | None:
+        return self._options.sql_mode
+
+    @property
+    def max_allowed_packet(self) -> int:
+        return self._options.max_allowed_packet
+
+    @property
+    def connect_timeout(self) -> float | None:
+        return self._options.connect_timeout
+
+    @property
+    def client_flag(self) -> int:
+        return self._session.capabilities
+
+    @property
+    def autocommit_mode(self) -> bool | None:
+        return self._options.autocommit
+
+    @property
+    def ssl(self) -> bool:
+        """True when the link is encrypted."""
+        return self._session.tls
+
+    @property
+    def is_mariadb(self) -> bool:
+        """True for MariaDB, False for MySQL and what calls itself MySQL."""
+        return self._session.mariadb
+
+    @property
+    def server_version(self) -> str:
+        """The server's version text, without the "5.5.5-" of MariaDB 10."""
+        greeting = self._session.greeting
+        return greeting.server_version.removeprefix("5.5.5-") if greeting else ""
+
+    @property
+    def server_version_info(self) -> tuple[int, ...]:
+        """The server's version as numbers: ``(10, 11, 19)``."""
+        greeting = self._session.greeting
+        return greeting.version if greeting else ()
+
+    @property
+    def server_thread_id(self) -> tuple[int]:
+        """The connection's id, in a tuple as PyMySQL has it."""
+        return (self.thread_id(),)
+
+    @property
+    def server_capabilities(self) -> int:
+        greeting = self._session.greeting
+        return greeting.capabilities if greeting else 0
+
+    @property
+    def server_status(self) -> int:
+        """The SERVER_STATUS flags of the last answer."""
+        return self._session.status
+
+    @property
+    def server_language(self) -> int:
+        greeting = self._session.greeting
+        return greeting.charset_id if greeting else 0
+
+    @property
+    def server_charset(self) -> str | None:
+        """The charset of the server's greeting."""
+        try:
+            return charset_by_id(self.server_language).name
+        except KeyError:
+            return None
+
+    @property
+    def protocol_version(self) -> int:
+        return 10
+
+    @property
+    def host_info(self) -> str:
+        if self._options.unix_socket is not None:
+            return f"Localhost via UNIX socket {self._options.unix_socket}"
+        return f"socket {self._options.host}:{self._options.port}"
+
+    @property
+    def compression(self) -> str | None:
+        """"zlib" or "zstd" when the link is compressed."""
+        return self._options.compress if self._session.compression is not None else None
+
+    @property
+    def session_variables(self) -> Mapping[str, str]:
+        """System variables whose changes the server reported (session_track_system_variables)."""
+        return dict(self._session.variables)
+
+    @property
+    def in_transaction(self) -> bool:
+        """True when the last answer said that a transaction is open."""
+        return bool(self._session.status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
+
+    @property
+    def last_ok(self) -> Ok:
+        """The last OK or EOF of the server: counts, status, info, session changes."""
+        return self._session.last_ok
+
+    def thread_id(self) -> int:
+        """Return the connection's id on the server, what KILL takes."""
+        greeting = self._session.greeting
+        return greeting.thread_id if greeting else 0
+
+    def get_autocommit(self) -> bool:
+        """Tell whether autocommit is on, from the last answer's status."""
+        return autocommit(self._session)
+
+    def character_set_name(self) -> str:
+        """Return the name of the connection's charset."""
+        return self.charset
+
+    def get_host_info(self) -> str:
+        return self.host_info
+
+    def get_proto_info(self) -> int:
+        return self.protocol_version
+
+    def get_server_info(self) -> str:
+        return self.server_version
+
+    def affected_rows(self) -> int:
+        """Return the rows affected by the last ``query()``, 0 before the first."""
+        return self._result.affected_rows if self._result is not None else 0
+
+    def insert_id(self) -> int:
+        """Return the AUTO_INCREMENT value the last ``query()`` generated, 0 if none."""
+        return self._result.insert_id if self._result is not None else 0
+
+    def __repr__(self) -> str:
+        where = self._options.unix_socket or f"{self._options.host}:{self._options.port}"
+        state = self._session.state.name.lower()
+        return f"<{type(self).__module__}.{type(self).__qualname__} {where} {state}>"

@@ -1,0 +1,273 @@
+"""What the cursors of all transports share: everything that does not wait."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from . import err
+from .constants import CR
+from .protocol.columns import Column
+from .protocol.result import Description, Result
+from .rows import RowFactory, unique_names
+from .sql import batches, encode, escape_id, interpolate, row_formatter, split_values
+
+if TYPE_CHECKING:
+    from .base import BaseConnection
+
+Conn = TypeVar("Conn", bound="BaseConnection")
+
+
+class BaseCursor(Generic[Conn]):
+    """Parameters, description and the rows that are already here."""
+
+    #: Largest statement in bytes that ``executemany`` builds.
+    max_stmt_length = 1024000
+
+    _streams = False
+
+    def __init__(self, connection: Conn, row_factory: RowFactory[Any] | None = None) -> None:
+        self.connection: Conn = connection
+        self.arraysize = 1
+        self.row_factory = row_factory
+        self.description: Description | None = None
+        self.rowcount = -1
+        self.rownumber = 0
+        self.lastrowid: int | None = 0
+        self.warning_count = 0
+        self._executed: str | bytes | None = None
+        self._result: Result | None = None
+        self._rows: Any = None
+
+    def _open_connection(self) -> Conn:
+        if self.connection is None:
+            raise err.ProgrammingError(
+                CR.CR_COMMANDS_OUT_OF_SYNC, "The cursor is closed: make a new one", sent=False
+            )
+        return self.connection
+
+    # -- statements
+
+    def mogrify(self, query: str | bytes, args: Any = None) -> str | bytes:
+        """Return the exact text that ``execute`` would send. Nothing is sent."""
+        self._open_connection()
+        return self._mogrify(query, args)
+
+    def _mogrify(self, sql: str | bytes, args: Any) -> str | bytes:
+        if args is None:
+            return sql
+        connection = self.connection
+        if not isinstance(sql, str):
+            sql = bytes(sql).decode(connection.encoding)
+        return interpolate(
+            sql, args, paramstyle=connection._options.paramstyle, context=connection._context
+        )
+
+    def _statements(self, sql: str | bytes, args: Iterable[Any]) -> Iterator[bytes]:
+        """Build the statements of ``executemany`` one at a time."""
+        connection = self._open_connection()
+        context = connection._context
+        style = connection._options.paramstyle
+        if not isinstance(sql, str):
+            sql = bytes(sql).decode(connection.encoding)
+        split = split_values(sql, paramstyle=style, context=context)
+        if split is None:
+            write = row_formatter(sql, context, style)
+            for row in args:
+                yield self._note(encode(write(row), connection.encoding))
+            return
+        write = row_formatter(split.row, context, style)
+        for statement in batches(
+            split.prefix, map(write, args), split.suffix, self.max_stmt_length,
+            encoding=connection.encoding,
+        ):
+            yield self._note(statement)
+
+    def _note(self, statement: bytes) -> bytes:
+        self._executed = statement
+        return statement
+
+    @staticmethod
+    def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+        return chain((first,), rest)
+
+    def _call_statements(self, procname: str, args: Iterable[Any]) -> list[str]:
+        context = self._open_connection()._context
+        plain = re.sub(r"\W+", "_", procname)
+        names = []
+        settings = []
+        for number, value in enumerate(args):
+            name = f"@_{plain}_{number}"
+            names.append(name)
+            settings.append(f"{name}={context.write(value)}")
+        call = f"CALL {escape_id(procname)}({','.join(names)})"
+        return [f"SET {','.join(settings)}", call] if names else [call]
+
+    # -- results
+
+    def _drop_result(self) -> None:
+        self._result = None
+        self._rows = None
+        self.description = None
+        self.rownumber = 0
+
+    def _take(self, result: Result) -> None:
+        self._result = result
+        self.description = result.description
+        self.rowcount = result.affected_rows
+        self.lastrowid = result.insert_id
+        self.warning_count = result.warning_count
+        self.rownumber = 0
+        self._rows = None
+        if result.head is not None:
+            make = self._row_maker(result.columns)
+            self._make = make
+            self._rows = result.rows if make is None else [make(row) for row in result.rows]
+
+    def _row_maker(self, columns: tuple[Column, ...]) -> Callable[[tuple[Any, ...]], Any] | None:
+        """Return what makes a row of a tuple; None for the tuple itself."""
+        return None if self.row_factory is None else self.row_factory(columns)
+
+    _make: Callable[[tuple[Any, ...]], Any] | None = None
+
+    def _check_result(self) -> Any:
+        self._open_connection()
+        if self._result is None and self._executed is None:
+            raise err.ProgrammingError(
+                CR.CR_NO_RESULT_SET, "Nothing was executed on this cursor yet: call execute()"
+            )
+        return self._rows if self._rows is not None else ()
+
+    def _next_row(self) -> Any:
+        rows = self._check_result()
+        if self.rownumber >= len(rows):
+            return None
+        row = rows[self.rownumber]
+        self.rownumber += 1
+        return row
+
+    def _next_rows(self, count: int | None) -> Any:
+        rows = self._check_result()
+        start = self.rownumber
+        stop = len(rows) if count is None else min(start + max(count, 0), len(rows))
+        if start >= stop:
+            return ()
+        self.rownumber = stop
+        return tuple(rows) if stop - start == len(rows) else tuple(rows[start:stop])
+
+    def _scroll(self, value: int, mode: str) -> None:
+        rows = self._check_result()
+        if mode == "relative":
+            place = self.rownumber + value
+        elif mode == "absolute":
+            place = value
+        else:
+            raise err.ProgrammingError(
+                0, f"scroll mode {mode!r} is unknown: use 'relative' or 'absolute'"
+            )
+        if not 0 <= place < len(rows):
+            raise IndexError(f"scroll to row {place} of a result with {len(rows)} rows")
+        self.rownumber = place
+
+    def setinputsizes(self, *args: Any) -> None:
+        """Do nothing: parameters are written by their own types (PEP 249 allows it)."""
+
+    def setoutputsizes(self, *args: Any) -> None:
+        """Do nothing: columns of any size are read whole."""
+
+    setoutputsize = setoutputsizes
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of the current result with all the server said about them."""
+        return self._result.columns if self._result is not None else ()
+
+    @property
+    def statement(self) -> str | bytes | None:
+        """The text that was sent last."""
+        return self._executed
+
+    Warning = err.Warning
+    Error = err.Error
+    InterfaceError = err.InterfaceError
+    DatabaseError = err.DatabaseError
+    DataError = err.DataError
+    OperationalError = err.OperationalError
+    IntegrityError = err.IntegrityError
+    InternalError = err.InternalError
+    ProgrammingError = err.ProgrammingError
+    NotSupportedError = err.NotSupportedError
+
+
+class Unbuffered(BaseCursor[Conn]):
+    """The non-waiting part of a cursor that holds one batch of rows at a time."""
+
+    _streams = True
+
+    def _take(self, result: Result) -> None:
+        super()._take(result)
+        self._batch_at = 0
+
+    def _has_row(self) -> bool:
+        return self._held() > 0
+
+    def _held(self) -> int:
+        return len(self._check_result()) - self._batch_at
+
+    def _add(self, rows: list[tuple[Any, ...]]) -> None:
+        made = rows if self._make is None else [self._make(row) for row in rows]
+        left = self._rows[self._batch_at :]
+        self._rows = left + made if left else made
+        self._batch_at = 0
+        if self._result is not None and not self._result.unread:
+            self.warning_count = self._result.warning_count
+
+    def _next_row(self) -> Any:
+        if not self._has_row():
+            return None
+        row = self._rows[self._batch_at]
+        self._batch_at += 1
+        self.rownumber += 1
+        return row
+
+    def _next_rows(self, count: int | None) -> Any:
+        self._check_result()
+        if self._rows is None:
+            return []
+        stop = len(self._rows) if count is None else self._batch_at + max(count, 0)
+        rows = self._rows[self._batch_at : stop]
+        self._batch_at += len(rows)
+        self.rownumber += len(rows)
+        return rows
+
+    def _forward(self, value: int, mode: str) -> int:
+        if mode not in ("relative", "absolute"):
+            raise err.ProgrammingError(
+                0, f"scroll mode {mode!r} is unknown: use 'relative' or 'absolute'"
+            )
+        steps = value if mode == "relative" else value - self.rownumber
+        if steps < 0:
+            raise err.NotSupportedError(
+                0, "An unbuffered cursor cannot scroll back: use Cursor, or execute again"
+            )
+        return steps
+
+    def _overtaken(self) -> err.Error:
+        return err.InterfaceError(
+            CR.CR_FETCH_CANCELED,
+            "The rows of this unbuffered cursor were dropped by a later command on its connection: "
+            "read them first, or use a second connection",
+        )
+
+
+class DictRows:
+    """Makes rows dicts; ``dict_type`` may be another mapping class."""
+
+    dict_type: Any = dict
+
+    def _row_maker(self, columns: tuple[Column, ...]) -> Callable[[tuple[Any, ...]], Any]:
+        names = unique_names(columns)
+        make = self.dict_type
+        return lambda row: make(zip(names, row, strict=True))

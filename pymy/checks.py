@@ -1,0 +1,212 @@
+"""Type and range of every option, with messages that say what to write instead."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from . import charset as charsets
+from .constants import CLIENT
+from .dsn import bad_option, suggestion
+
+if TYPE_CHECKING:
+    from .options import Options
+
+_TEXT = frozenset(["user", "host", "charset", "paramstyle", "zero_dates"])
+_TEXT_OR_NONE = frozenset(
+    [
+        "unix_socket",
+        "database",
+        "bind_address",
+        "collation",
+        "sql_mode",
+        "init_command",
+        "ssl_cipher",
+        "ssl_server_hostname",
+        "program_name",
+        "compress",
+    ]
+)
+_PASSWORDS = ("password", "password2", "password3")
+_PATHS = ("ssl_capath", "ssl_cert", "ssl_key")
+_BOOLS = frozenset(
+    [
+        "tcp_keepalive",
+        "tcp_nodelay",
+        "use_unicode",
+        "allow_cleartext_password",
+        "allow_public_key_retrieval",
+        "permit_expired_password",
+        "multi_statements",
+        "client_found_rows",
+        "interactive",
+        "ignore_space",
+        "deprecate_eof",
+        "json",
+        "binary_prefix",
+        "defer_connect",
+    ]
+)
+_INTS = ("port", "client_flag", "client_flag_off", "max_allowed_packet")
+_TIMEOUTS = ("connect_timeout", "read_timeout", "write_timeout")
+_CHOICES: dict[str, tuple[str | None, ...]] = {
+    "paramstyle": ("pyformat", "qmark", "named"),
+    "zero_dates": ("str", "none", "raise"),
+    "compress": ("zlib", "zstd", None),
+}
+_LEVELS = {"zlib": 9, "zstd": 22}
+MAX_TIMEOUT = 31_536_000  # a year, as in PyMySQL
+MAX_PACKET = 1 << 30  # the servers' own bound
+
+
+def _type(name: str, value: object, wanted: str) -> TypeError:
+    # The value itself may be a secret.
+    return TypeError(f"{name} is {wanted}, not {type(value).__name__}")
+
+
+def _check_types(options: Options) -> None:
+    def get(name: str) -> Any:
+        return getattr(options, name)
+
+    for name in _TEXT:
+        if not isinstance(get(name), str):
+            raise _type(name, get(name), "text")
+    for name in _TEXT_OR_NONE:
+        if not isinstance(get(name), str | None):
+            raise _type(name, get(name), "text or None")
+    for name in _BOOLS:
+        if not isinstance(get(name), bool):
+            raise _type(name, get(name), "True or False")
+    for name in _INTS:
+        if not isinstance(get(name), int) or isinstance(get(name), bool):
+            raise _type(name, get(name), "an int")
+    for name in _TIMEOUTS:
+        if not isinstance(get(name), int | float | None) or isinstance(get(name), bool):
+            raise _type(name, get(name), "a number of seconds or None")
+    for name in _PASSWORDS:
+        if not isinstance(get(name), str | bytes) and not callable(get(name)):
+            raise _type(name, get(name), "text, bytes or a callable that returns them")
+    for name in _PATHS:
+        if not isinstance(get(name), str | os.PathLike | None):
+            raise _type(name, get(name), "a path")
+    if not isinstance(options.ssl_ca, str | bytes | os.PathLike | None):
+        raise _type("ssl_ca", options.ssl_ca, "a path, PEM text or DER bytes")
+    if not isinstance(options.ssl_key_password, str | bytes | None):
+        raise _type("ssl_key_password", options.ssl_key_password, "text or bytes")
+    if not isinstance(options.server_public_key, bytes | None):
+        raise _type("server_public_key", options.server_public_key, "PEM bytes")
+    if not isinstance(options.autocommit, bool | None):
+        raise _type("autocommit", options.autocommit, "True, False or None")
+    for name in ("session_variables", "auth_plugin_map"):
+        if not isinstance(get(name), Mapping):
+            raise _type(name, get(name), "a mapping")
+    if not isinstance(options.conv, Mapping | None):
+        raise _type("conv", options.conv, "a mapping of types to converters")
+    if not isinstance(options.cursorclass, type | None):
+        raise _type("cursorclass", options.cursorclass, "a class")
+    if not isinstance(options.restricted_auth, frozenset | None):
+        raise _type("restricted_auth", options.restricted_auth, "a set of plugin names")
+    attributes = options.connection_attributes
+    if attributes is not None and attributes is not False and not isinstance(attributes, Mapping):
+        raise _type("connection_attributes", attributes, "a mapping, None or False")
+    for key, value in (attributes or {}).items():
+        if not (isinstance(key, str) and isinstance(value, str)):
+            raise _type("connection_attributes", value, "a mapping of text to text")
+    infile = options.local_infile
+    listed = isinstance(infile, Sequence) and not isinstance(infile, str | bytes)
+    if not (isinstance(infile, bool) or callable(infile) or listed):
+        raise _type("local_infile", infile, "True, False, a handler or a list of folders")
+
+
+def _check_address(options: Options) -> None:
+    if not 1 <= options.port <= 65535:
+        raise bad_option(f"port is between 1 and 65535, not {options.port}.")
+    if options.unix_socket is None and not options.host:
+        raise bad_option("Give host or unix_socket.")
+    # A socket of the abstract namespace starts with NUL; in the middle of any name it ends it.
+    for name in ("user", "host", "database"):
+        if "\0" in (getattr(options, name) or ""):
+            raise bad_option(f"{name} has a NUL character.")
+
+
+def _check_limits(options: Options) -> None:
+    for name in _TIMEOUTS:
+        value = getattr(options, name)
+        if value is not None and not 0 < value <= MAX_TIMEOUT:
+            raise bad_option(
+                f"{name} is more than 0 and at most {MAX_TIMEOUT} seconds, "
+                f"or None for no limit; not {value}."
+            )
+    if not 1024 <= options.max_allowed_packet <= MAX_PACKET:
+        raise bad_option(f"max_allowed_packet is between 1024 and {MAX_PACKET} bytes.")
+    level = options.compress_level
+    if level is not None:
+        if not isinstance(level, int) or isinstance(level, bool):
+            raise _type("compress_level", level, "an int or None")
+        if options.compress is None:
+            raise bad_option("compress_level needs compress='zlib' or compress='zstd'.")
+        if not 1 <= level <= _LEVELS[options.compress]:
+            raise bad_option(
+                f"compress_level of {options.compress} is 1 to {_LEVELS[options.compress]}."
+            )
+    if not 0 <= options.client_flag < 1 << 64 or options.client_flag & CLIENT.COMPRESS:
+        raise bad_option("client_flag has 64 bits, and compression is the option compress.")
+
+
+def _check_charset(options: Options) -> None:
+    charset = charsets.charset_by_name(options.charset)
+    if charset is None:
+        raise bad_option(
+            f"charset {options.charset!r} is unknown."
+            f"{suggestion(options.charset.lower(), charsets.charset_names())}"
+        )
+    if not charset.for_clients:
+        raise bad_option(f"charset {options.charset} cannot carry statements; use utf8mb4.")
+    if options.collation is None:
+        return
+    if not charsets.is_collation_name(options.collation):
+        raise bad_option("collation has characters that no collation's name has.")
+    known = charsets.collation_by_name(options.collation)
+    # An unknown one may be newer than this table: the server decides.
+    if known is not None and known.name != charset.name:
+        raise bad_option(
+            f"collation {options.collation} belongs to charset {known.name}, not {charset.name}."
+        )
+
+
+def _check_session_variables(options: Options) -> None:
+    for name, value in options.session_variables.items():
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.$]*", name):
+            raise bad_option(f"session_variables: {name!r} is not a variable's name.")
+        if not isinstance(value, str | int):
+            raise _type(f"session_variables[{name!r}]", value, "text or an int")
+
+
+def _check_tls(options: Options) -> None:
+    from .options import SSLMode
+
+    if not isinstance(options.ssl_mode, SSLMode):
+        raise _type("ssl_mode", options.ssl_mode, "an SSLMode")
+    if options.ssl_key is not None and options.ssl_cert is None:
+        raise bad_option("ssl_key needs ssl_cert, the certificate it belongs to.")
+    if options.ssl_context is not None:
+        for name in ("ssl_ca", "ssl_capath", "ssl_cert", "ssl_key", "ssl_cipher"):
+            if getattr(options, name) is not None:
+                raise bad_option(
+                    f"{name} has no effect on an SSL context of your own; load it there."
+                )
+
+
+def check(options: Options) -> None:
+    """Raise TypeError or ProgrammingError for the first option that cannot be used."""
+    _check_types(options)
+    for name, choices in _CHOICES.items():
+        if getattr(options, name) not in choices:
+            raise bad_option(f"{name} is one of {', '.join(map(repr, choices))}.")
+    _check_address(options)
+    _check_limits(options)
+    _check_charset(options)
+    _check_session_variables(options)
+    _check_tls(options)

@@ -1,0 +1,448 @@
+"""The blocking connection."""
+
+from __future__ import annotations
+
+import socket
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from . import err
+from .base import BaseConnection
+from .constants import CR, ER
+from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
+from .options import Options
+from .protocol import commands, handshake, transactions
+from .protocol.needs import Conversation
+from .protocol.query import discard, discard_rows, next_result, query
+from .protocol.setup import names_clause
+from .protocol.state import State
+from .protocol.transactions import Xid, make_xid
+from .rows import RowFactory
+from .transactions import Transaction
+from .transport import Deadline, SocketTransport, dial
+
+T = TypeVar("T")
+
+# An unbuffered result closed early is read to its end when that takes no more bytes than this;
+# otherwise the statement is killed, which costs a second connection.
+DRAIN_BYTES = 1 << 20
+
+
+class Connection(BaseConnection):
+    """A connection to a MySQL or MariaDB server that waits by blocking.
+
+    Connecting takes the handshake's round trips and one statement. One thread at a time may use a
+    connection. A context manager: leaving it closes, which rolls an open transaction back.
+
+    dsn: ``mysql://user:password@host:port/database?option=value``, or a host; host, user, password
+        and database may follow by position as in mysqlclient.
+    options: see ``pymy.options.Options``; PyMySQL's and mysqlclient's names work.
+
+    Raises OperationalError when the server cannot be reached or refuses the login.
+
+    Source: https://peps.python.org/pep-0249/#connection-objects
+    """
+
+    def __init__(self, dsn: str | None = None, *positional: Any, **options: Any) -> None:
+        # first of all, so that __del__ of a half-made object finds it
+        self._transport: SocketTransport | None = None
+        if dsn is not None and "://" not in dsn:
+            positional = (dsn, *positional)
+            dsn = None
+        if positional:
+            options.update(zip(_POSITIONS, positional, strict=False))
+        chosen = Options.from_keywords(dsn, **options)
+        super().__init__(chosen)
+        self.cursorclass: type[Cursor] = chosen.cursorclass or Cursor
+        self._transaction_depth = 0
+        if not chosen.defer_connect:
+            self.connect()
+
+    # -- link
+
+    def connect(self, sock: socket.socket | None = None) -> None:
+        """Connect, also again after ``close()``; the constructor does it unless ``defer_connect``.
+
+        sock: an open socket to use instead of dialling; the connection owns it from now on.
+        """
+        if self.open:
+            raise err.InterfaceError(0, "The connection is open already: close() it first")
+        self._connect(self._options, sock)
+
+    def _connect(self, options: Options, sock: socket.socket | None = None) -> None:
+        deadline = Deadline(options.connect_timeout, "connect_timeout")
+        credentials = self._credentials()
+        session = self._begin_session()
+        transport = SocketTransport(sock or dial(options, deadline), options)
+        session.local = transport.local
+        self._transport = transport
+        try:
+            transport.run(session, handshake.connect(session, options, credentials), deadline)
+        except BaseException:
+            transport.close()
+            raise
+
+    def _run(self, conversation: Conversation[T], timeout: float | None = None) -> T:
+        """Carry a conversation to its end; ``timeout`` seconds for all of it."""
+        transport = self._transport
+        self._check_process()
+        if transport is None or not self._session.usable():
+            conversation.close()
+            raise self._session.unusable() if transport is not None else self._not_connected()
+        deadline = None if timeout is None else Deadline(timeout, "timeout")
+        return transport.run(self._session, conversation, deadline)
+
+    @staticmethod
+    def _not_connected() -> err.Error:
+        return err.InterfaceError(
+            CR.CR_SERVER_GONE_ERROR, "Not connected: call connect() first", sent=False
+        )
+
+    def close(self) -> None:
+        """Say goodbye (COM_QUIT, no answer) and close the link; an open transaction is rolled back.
+
+        Raises Error when the connection was closed before.
+        """
+        if self._session.state is State.CLOSED or self._transport is None:
+            raise err.Error(0, "Already closed")
+        transport, self._transport = self._transport, None
+        if self._forks_differ():
+            transport.close()
+            return
+        session = self._session
+        try:
+            with suppress(err.Error, OSError):
+                # a server that reads nothing must not keep the program from leaving
+                transport.run(session, commands.quit_(session), Deadline(1.0, "close"))
+        finally:
+            if session.state is not State.CLOSED:
+                session.move(State.CLOSED)
+            transport.close()
+
+    def _forks_differ(self) -> bool:
+        try:
+            self._check_process()
+        except err.InterfaceError:
+            return True
+        return False
+
+    def abort(self) -> None:
+        """Close the socket at once, without a word; a running statement goes on at the server."""
+        transport, self._transport = self._transport, None
+        if self._session.state is not State.CLOSED:
+            self._session.move(State.CLOSED)
+        if transport is not None:
+            transport.close()
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._transport is not None:
+            self.close()
+
+    def __del__(self) -> None:
+        transport = getattr(self, "_transport", None)
+        if transport is not None:
+            if not self._forks_differ() and self.open:
+                warnings.warn(f"unclosed {self!r}: call close()", ResourceWarning, 2, self)
+            transport.close()
+
+    def fileno(self) -> int:
+        """Return the socket's file descriptor."""
+        if self._transport is None:
+            raise self._session.unusable()
+        return self._transport.fileno()
+
+    @property
+    def _sock(self) -> socket.socket | None:
+        return self._transport.sock if self._transport is not None else None
+
+    # -- statements
+
+    def cursor(
+        self,
+        cursor: type[Cursor] | None = None,
+        *,
+        row_factory: RowFactory[Any] | None = None,
+    ) -> Any:
+        """Make a cursor of class ``cursor``, default the connection's ``cursorclass``.
+
+        row_factory: see ``pymy.rows``; default the connection's. Nothing is sent.
+        """
+        made = (cursor or self.cursorclass)(self)
+        factory = row_factory or self._options.row_factory
+        if factory is not None:
+            made.row_factory = factory
+        return made
+
+    def execute(
+        self, query: str | bytes, args: Any = None, *, timeout: float | None = None
+    ) -> Any:
+        """Run a statement on a new cursor and return the cursor. See ``Cursor.execute``."""
+        cursor = self.cursor()
+        cursor.execute(query, args, timeout=timeout)
+        return cursor
+
+    def stream(
+        self,
+        query: str | bytes,
+        args: Any = None,
+        *,
+        row_factory: RowFactory[Any] | None = None,
+    ) -> Iterator[Any]:
+        """Iterate over a result in flat memory.
+
+        One round trip, then reads as the rows are used. Leaving the loop early closes the cursor:
+        little is read to its end, much is killed. See ``SSCursor``.
+        """
+        cursor = self.cursor(SSCursor, row_factory=row_factory)
+        cursor.execute(query, args)
+        return self._stream(cursor)
+
+    @staticmethod
+    def _stream(cursor: Any) -> Iterator[Any]:
+        with cursor:
+            yield from cursor
+
+    def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
+        """Run a text and keep its first result in the connection; returns affected rows."""
+        self._result = self._run(
+            query(
+                self._session, self._encode(sql), stream=unbuffered,
+                attributes=self.query_attributes,
+            )
+        )
+        return self._result.affected_rows
+
+    def next_result(self, unbuffered: bool = False) -> int:
+        """Go to the next result of the last text; returns affected rows, 0 when there is none."""
+        self._result = self._run(next_result(self._session, stream=unbuffered))
+        return self.affected_rows()
+
+    def _finish_stream(self) -> None:
+        """Bring an unbuffered result to its end: drain little, kill much."""
+        session = self._session
+        if session.state is State.STREAMING and not self._run(discard_rows(session, DRAIN_BYTES)):
+            self._kill_statement()
+        if self.open:
+            self._run(discard(session))
+
+    def _kill_statement(self) -> None:
+        """Stop the running statement from a second connection to the same address (P99).
+
+        When no second connection can be had, the rest is read after all.
+        """
+        try:
+            helper = Connection._like(self)
+        except err.Error:
+            return
+        with helper:
+            helper.query(f"KILL QUERY {self.thread_id()}")
+        session = self._session
+        try:
+            self._run(discard_rows(session))
+        except err.Error as exc:
+            if exc.errno != ER.QUERY_INTERRUPTED:
+                raise
+        else:
+            # The statement ended first; the kill must not hit the next one (P98).
+            with suppress(err.OperationalError):
+                self._run(query(session, b"DO SLEEP(0)"))
+
+    @classmethod
+    def _like(cls, other: Connection) -> Connection:
+        """Open a second connection with the same address and login, and nothing else."""
+        made = Connection(defer_connect=True)
+        made._options = other._options.replace(
+            init_command=None, session_variables={}, sql_mode=None, autocommit=None, compress=None
+        )
+        made.connect()
+        return made
+
+    # -- transactions
+
+    def begin(self) -> None:
+        """Start a transaction (BEGIN): one round trip, like the other methods here."""
+        self._no_xa("begin")
+        self._run(transactions.run(self._session, "BEGIN"))
+
+    def commit(self) -> None:
+        """Commit the open transaction; harmless when there is none."""
+        self._no_xa("commit")
+        self._run(transactions.run(self._session, "COMMIT"))
+
+    def rollback(self) -> None:
+        """Roll the open transaction back; harmless when there is none."""
+        self._no_xa("rollback")
+        self._run(transactions.run(self._session, "ROLLBACK"))
+
+    def autocommit(self, value: bool) -> None:
+        """Switch autocommit; nothing is sent when the server has it so already."""
+        if self.get_autocommit() != bool(value):
+            self._run(transactions.run(self._session, f"SET AUTOCOMMIT={int(bool(value))}"))
+
+    def transaction(
+        self,
+        isolation: str | None = None,
+        *,
+        read_only: bool | None = None,
+        consistent_snapshot: bool = False,
+    ) -> Transaction:
+        """Make a context manager that commits at its end and rolls back on an exception.
+
+        Inside another one it is a savepoint, and takes no traits.
+
+        isolation: "read uncommitted", "read committed", "repeatable read" or "serializable"; None
+            leaves the session's.
+        read_only: True or False for START TRANSACTION READ ONLY or READ WRITE.
+        """
+        return Transaction(self, isolation, read_only, consistent_snapshot)
+
+    def _enter_transaction(
+        self, isolation: str | None, read_only: bool | None, consistent_snapshot: bool
+    ) -> str | None:
+        """Return the savepoint to set, None where a transaction must be started."""
+        if not self._transaction_depth:
+            return None
+        if isolation is not None or read_only is not None or consistent_snapshot:
+            raise err.ProgrammingError(
+                0, "A nested transaction() is a savepoint and takes no isolation or read_only"
+            )
+        return f"pymy_{self._transaction_depth}"
+
+    def xid(self, format_id: int, global_transaction_id: str, branch_qualifier: str) -> Xid:
+        """Make the id of a distributed transaction. Nothing is sent."""
+        return make_xid(format_id, global_transaction_id, branch_qualifier)
+
+    def tpc_begin(self, xid: Xid) -> None:
+        """Start a two-phase transaction (XA START)."""
+        self._no_xa("begin")
+        if self.in_transaction:
+            raise err.ProgrammingError(
+                0, "tpc_begin() within a transaction: commit() or rollback() first", sent=False
+            )
+        self._run(transactions.run(self._session, f"XA START {make_xid(*xid).sql()}"))
+        self._xid, self._xid_prepared = make_xid(*xid), False
+
+    def tpc_prepare(self) -> None:
+        """Do the first phase (XA END, XA PREPARE): afterwards a commit can only fail to arrive."""
+        self._run(transactions.xa_prepare(self._session, self._open_xid("prepare")))
+        self._xid_prepared = True
+
+    def tpc_commit(self, xid: Xid | None = None) -> None:
+        """Commit what ``tpc_begin`` started, in one phase if not prepared, or a recovered xid."""
+        chosen, prepared = self._ending(xid, "commit")
+        self._run(transactions.xa_commit(self._session, chosen, prepared=prepared))
+        self._forget_xid(xid)
+
+    def tpc_rollback(self, xid: Xid | None = None) -> None:
+        """Roll back what ``tpc_begin`` started; or a recovered ``xid``."""
+        chosen, prepared = self._ending(xid, "rollback")
+        self._run(transactions.xa_rollback(self._session, chosen, prepared=prepared))
+        self._forget_xid(xid)
+
+    def _ending(self, xid: Xid | None, verb: str) -> tuple[Xid, bool]:
+        if xid is not None:
+            return make_xid(*xid), True
+        return self._open_xid(verb), self._xid_prepared
+
+    def _forget_xid(self, xid: Xid | None) -> None:
+        if xid is None:
+            self._xid = None
+
+    def tpc_recover(self) -> list[Xid]:
+        """List the prepared transactions of the server, of all clients (XA RECOVER)."""
+        return self._run(transactions.xa_recover(self._session))
+
+    # -- session
+
+    def ping(self, reconnect: bool = False) -> None:
+        """Ask the server whether this connection works.
+
+        Sends COM_PING: one round trip.
+
+        reconnect: connect anew when it does not; transactions, temporary tables, locks and user
+            variables of the old session are gone then.
+        Raises OperationalError 2013 or InterfaceError when it does not; the connection is closed.
+        """
+        try:
+            self._run(commands.ping(self._session))
+        except err.Error:
+            if not reconnect:
+                raise
+            self.abort()
+            self._connect(self._options)
+
+    def select_db(self, db: str) -> None:
+        """Change the default schema (COM_INIT_DB)."""
+        self._run(commands.init_db(self._session, self._encode(db)))
+
+    def set_character_set(self, charset: str, collation: str | None = None) -> None:
+        """Change the connection's charset and collation (SET NAMES)."""
+        clause = names_clause(charset, collation)
+        self._run(transactions.run(self._session, f"SET {clause}"))
+        self._take_charset(charset, collation)
+
+    def set_charset(self, charset: str) -> None:
+        """Change the connection's charset; PyMySQL's older name of ``set_character_set``."""
+        self.set_character_set(charset)
+
+    def set_multi_statements(self, on: bool) -> None:
+        """Allow several statements in one text, or not (COM_SET_OPTION)."""
+        self._run(commands.set_option(self._session, on))
+
+    def show_warnings(self) -> Any:
+        """Return the last statement's warnings as rows of level, code, message (SHOW WARNINGS)."""
+        return self._run(query(self._session, b"SHOW WARNINGS")).rows
+
+    def statistics(self) -> str:
+        """Return the server's line of counters (COM_STATISTICS)."""
+        return self._run(commands.statistics(self._session))
+
+    def kill(self, thread_id: int) -> None:
+        """End another connection by its id (KILL)."""
+        self._run(transactions.run(self._session, f"KILL {int(thread_id)}"))
+
+    def reset(self) -> None:
+        """Give the session its first state back: rollback, variables, temporary tables, charset.
+
+        COM_RESET_CONNECTION and the first statements again: two round trips. On servers without it
+        the login is repeated.
+        """
+        self._run(handshake.reset(self._session, self._options, self._credentials()))
+        self._after_login()
+
+    def change_user(
+        self,
+        user: str | None = None,
+        password: Any = None,
+        database: str | None = None,
+        charset: str | None = None,
+    ) -> None:
+        """Log in as another user on the same link (COM_CHANGE_USER); None keeps what was.
+
+        The session starts anew. When the login fails the connection is closed.
+        """
+        changes = {"user": user, "password": password, "database": database, "charset": charset}
+        options = self._options.replace(**{k: v for k, v in changes.items() if v is not None})
+        previous, self._options = self._options, options
+        try:
+            self._run(handshake.change_user(self._session, options, self._credentials()))
+        except BaseException:
+            self._options = previous
+            self.abort()
+            raise
+        self._after_login()
+
+    def _after_login(self) -> None:
+        self._xid = None
+        self._transaction_depth = 0
+        self._take_charset(self._options.charset, self._options.collation)
+
+
+_POSITIONS = ("host", "user", "password", "database", "port", "unix_socket")
+
+__all__ = ["Connection", "Cursor", "DictCursor", "SSCursor", "SSDictCursor"]

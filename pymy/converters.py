@@ -1,0 +1,424 @@
+"""Python values to SQL, column texts to Python values: the public registries, named as in PyMySQL.
+
+`encoders` maps a type to `function(value, mapping) -> str`, `decoders` maps a `FIELD_TYPE` to
+`function(text)`; `conversions` holds both, and a changed copy of it is what `connect(conv=...)`
+takes. `pymy.literals` writes parameters; the functions here do not know a connection and assume
+backslash escapes.
+"""
+
+from __future__ import annotations
+
+import array
+import datetime
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar
+
+from .constants import FIELD_TYPE
+from .err import DataError, ProgrammingError
+
+Encoder = Callable[[Any, Any], str]
+Decoder = Callable[[Any], Any]
+ZeroDates = Literal["str", "none", "raise"]
+T = TypeVar("T")
+
+_ESCAPES = [chr(code) for code in range(128)]
+for _char, _escape in {"\0": "0", "\n": "n", "\r": "r", "\x1a": "Z"}.items():
+    _ESCAPES[ord(_char)] = "\\" + _escape
+for _char in "\\'\"":
+    _ESCAPES[ord(_char)] = "\\" + _char
+
+
+# Values to SQL ------------------------------------------------------------
+
+
+def escape_string(value: str, mapping: Any = None) -> str:
+    """Return `value` with backslash escapes, without quotes around it.
+
+    Wrong on a connection in the mode NO_BACKSLASH_ESCAPES: `Connection.escape` knows the mode,
+    this does not.
+    """
+    return value.translate(_ESCAPES)
+
+
+def escape_str(value: Any, mapping: Any = None) -> str:
+    """Return `str(value)` as a quoted string."""
+    # Members of str enums print something else than what they hold.
+    return f"'{escape_string(value if isinstance(value, str) else str(value))}'"
+
+
+def escape_bytes(value: Any, mapping: Any = None) -> str:
+    """Return bytes as `_binary X'...'`, right in every SQL mode and character set.
+
+    Hexadecimal costs two characters a byte. The introducer is there because MySQL reads a bare
+    X'31' as the number 49 where it expects one; MariaDB does not.
+
+    Source: https://dev.mysql.com/doc/refman/8.4/en/hexadecimal-literals.html
+    """
+    return f"_binary X'{value.hex()}'"
+
+
+def escape_buffer(value: Any, mapping: Any = None) -> str:
+    """Return the memory of a memoryview or array as `escape_bytes` does."""
+    return f"_binary X'{value.tobytes().hex()}'"
+
+
+def escape_None(value: Any, mapping: Any = None) -> str:
+    """Return NULL."""
+    return "NULL"
+
+
+def escape_bool(value: Any, mapping: Any = None) -> str:
+    """Return 1 or 0."""
+    return "1" if value else "0"
+
+
+def escape_int(value: Any, mapping: Any = None) -> str:
+    """Return the digits of an integer of any size."""
+    # Not str(): members of IntEnum and integers of other libraries print otherwise.
+    return int.__repr__(int(value))
+
+
+def escape_float(value: Any, mapping: Any = None) -> str:
+    """Return the shortest digits that read back as the same DOUBLE; DataError for nan and inf."""
+    text = repr(value) if type(value) is float else float.__repr__(float(value))
+    if "n" in text:
+        raise DataError(0, f"{text} has no place in MySQL: pass None for NULL instead", sent=False)
+    # Without an exponent the server reads a DECIMAL.
+    return text if "e" in text else text + "e0"
+
+
+def Decimal2Literal(value: Decimal, mapping: Any = None) -> str:
+    """Return an exact decimal literal; DataError for nan and inf.
+
+    Beyond 81 digits before the point, or zeros after it, the literal gets an exponent and the
+    server reads a
+    DOUBLE: its DECIMAL ends at 65 digits anyway.
+    """
+    text = str(value)
+    if not value.is_finite():
+        message = f"Decimal('{text}') has no place in MySQL: pass None for NULL instead"
+        raise DataError(0, message, sent=False)
+    # An exponent would make it a DOUBLE.
+    return format(value, "f") if "E" in text and -82 < value.adjusted() < 82 else text
+
+
+def escape_date(value: datetime.date, mapping: Any = None) -> str:
+    """Return a quoted date."""
+    return f"'{datetime.date.isoformat(value)}'"
+
+
+def escape_datetime(value: datetime.datetime, mapping: Any = None) -> str:
+    """Return a quoted date and time, microseconds when there are any; DataError for a zone."""
+    if value.tzinfo is not None:
+        raise DataError(0, _AWARE.format(value), sent=False)
+    if value != value:  # pandas.NaT
+        raise DataError(0, f"{value!r} is not a date: pass None for NULL instead", sent=False)
+    return f"'{_isoformat(value, ' ')}'"
+
+
+# Unbound: subclasses of other libraries print more than MySQL takes.
+_isoformat = datetime.datetime.isoformat
+_AWARE = (
+    "{!r} has a time zone, which a DATETIME or TIMESTAMP column does not keep: "
+    "convert it to the session's zone and drop it, value.astimezone(zone).replace(tzinfo=None)"
+)
+
+
+def escape_time(value: datetime.time, mapping: Any = None) -> str:
+    """Return a quoted time of day; DataError when it has a zone."""
+    if value.tzinfo is not None:
+        raise DataError(0, _AWARE.format(value), sent=False)
+    return f"'{datetime.time.isoformat(value)}'"
+
+
+_TIME_LIMIT = datetime.timedelta(hours=838, minutes=59, seconds=59)
+
+
+def escape_timedelta(value: datetime.timedelta, mapping: Any = None) -> str:
+    """Return a quoted TIME; DataError outside ±838:59:59.
+
+    Source: https://dev.mysql.com/doc/refman/8.4/en/time.html
+    """
+    sign, size = ("-", -value) if value.days < 0 else ("", value)
+    if size > _TIME_LIMIT:
+        message = f"{value!r} does not fit a TIME, -838:59:59 to 838:59:59: store it as a number"
+        raise DataError(0, message, sent=False)
+    minutes, seconds = divmod(size.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    fraction = f".{size.microseconds:06d}" if size.microseconds else ""
+    return f"'{sign}{size.days * 24 + hours:02d}:{minutes:02d}:{seconds:02d}{fraction}'"
+
+
+def escape_struct_time(value: time.struct_time, mapping: Any = None) -> str:
+    """Return a quoted date and time."""
+    return escape_datetime(datetime.datetime(*value[:6]))
+
+
+def escape_enum(value: Enum, mapping: Any = None) -> str:
+    """Return the literal of the member's value."""
+    return escape_item(value.value, None, mapping)
+
+
+def escape_not_supported(value: Any, charset: Any = None, mapping: Any = None) -> str:
+    """Raise TypeError."""
+    raise TypeError(unsupported(type(value)))
+
+
+def unsupported(cls: type) -> str:
+    """Return the text of the TypeError for a parameter of a type nobody knows."""
+    if issubclass(cls, Mapping):
+        return (
+            f"{cls.__name__} cannot be one parameter: pass json.dumps(value) for a JSON column, "
+            "pymy.sql.assignments(value) for a SET list"
+        )
+    name = (
+        cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    )
+    return (
+        f"{name} cannot be a parameter: convert it, or register a function(value, mapping) that "
+        f"returns SQL: pymy.converters.encoders[{cls.__name__}] = function, or "
+        f"connect(conv={{**pymy.converters.conversions, {cls.__name__}: function}})"
+    )
+
+
+def find_encoder(cls: type, mapping: Mapping[Any, Any]) -> Encoder | None:
+    """Return the encoder of the nearest class `cls` inherits from, None when there is none."""
+    return next((mapping[base] for base in cls.__mro__ if base in mapping), None)
+
+
+def escape_item(val: Any, charset: Any = None, mapping: Mapping[Any, Any] | None = None) -> str:
+    """Return the literal of a value whose type, or a base of it, is in `mapping`.
+
+    charset: not used, as in PyMySQL. mapping: default `encoders`. TypeError for other types: their
+        str() was never meant to be SQL.
+    """
+    if mapping is None:
+        mapping = encoders
+    encoder: Callable[..., str] | None = find_encoder(type(val), mapping)
+    if encoder is None:
+        raise TypeError(unsupported(type(val)))
+    if encoder is escape_sequence:
+        return escape_sequence(val, charset, mapping)
+    return encoder(val, mapping)
+
+
+def escape_sequence(
+    val: Iterable[Any], charset: Any = None, mapping: Mapping[Any, Any] | None = None
+) -> str:
+    """Return `(a,b,c)`; ProgrammingError when empty."""
+    items = [escape_item(item, charset, mapping) for item in val]
+    if not items:
+        raise ProgrammingError(0, EMPTY_SEQUENCE, sent=False)
+    return f"({','.join(items)})"
+
+
+EMPTY_SEQUENCE = (
+    "an empty sequence has no SQL form, IN () is a syntax error: "
+    "skip the statement, or pass [None], which IN never matches"
+)
+
+
+def escape_set(
+    val: Iterable[Any], charset: Any = None, mapping: Mapping[Any, Any] | None = None
+) -> str:
+    """Return `a,b,c`."""
+    return ",".join([escape_item(item, charset, mapping) for item in val])
+
+
+def escape_dict(
+    val: Mapping[Any, Any], charset: Any = None, mapping: Mapping[Any, Any] | None = None
+) -> dict[Any, str]:
+    """Return a dict of the same keys with the literals of the values."""
+    return {key: escape_item(item, charset, mapping) for key, item in val.items()}
+
+
+def escape_uuid(value: uuid.UUID, mapping: Any = None) -> str:
+    """Return the quoted text of a UUID."""
+    return f"'{value}'"
+
+
+# Texts to values ----------------------------------------------------------
+
+_DATETIME = re.compile(
+    r"(\d{1,4})-(\d{1,2})-(\d{1,2})(?:[T ](\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,6}))?)?", re.ASCII
+)
+_TIME = re.compile(r"(-?)(\d{1,3}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,6}))?", re.ASCII)
+
+
+def _text(value: bytes | bytearray | str) -> str:
+    return value if isinstance(value, str) else value.decode("ascii")
+
+
+def _misfit(text: str, zero_dates: ZeroDates, kind: str) -> str | None:
+    if zero_dates == "str":
+        return text
+    if zero_dates == "none":
+        return None
+    raise ValueError(
+        f"{text!r} is not a {kind} of Python's calendar: zero_dates='str' or 'none' takes it"
+    )
+
+
+def _micros(digits: str | None) -> int:
+    return int(digits.ljust(6, "0")) if digits else 0
+
+
+def parse_datetime(
+    text: bytes | bytearray | str, zero_dates: ZeroDates = "str"
+) -> datetime.datetime | str | None:
+    """Return the value of a DATETIME or TIMESTAMP text, a bare date being its midnight.
+
+    zero_dates: for zero and partial dates, and texts that are none at all: "str" returns the text,
+        "none"
+    None, "raise" raises ValueError.
+    """
+    text = _text(text)
+    if match := _DATETIME.fullmatch(text):
+        year, month, day, hour, minute, second = map(int, match.groups("0")[:6])
+        micros = _micros(match.group(7))
+        try:
+            return datetime.datetime(year, month, day, hour, minute, second, micros)
+        except ValueError:
+            pass
+    return _misfit(text, zero_dates, "date and time")
+
+
+def parse_date(
+    text: bytes | bytearray | str, zero_dates: ZeroDates = "str"
+) -> datetime.date | str | None:
+    """Return the value of a DATE text; `zero_dates` as for `parse_datetime`."""
+    text = _text(text)
+    match = _DATETIME.fullmatch(text)
+    if match and match.group(4) is None:
+        try:
+            return datetime.date(int(match.group(1)), int(match.group(2)), int(match.group(3)))
+        except ValueError:
+            pass
+    return _misfit(text, zero_dates, "date")
+
+
+def parse_time(
+    text: bytes | bytearray | str, zero_dates: ZeroDates = "str"
+) -> datetime.timedelta | str | None:
+    """Return the value of a TIME text, -838:59:59.999999 to 838:59:59.999999.
+
+    zero_dates: for texts that are no time, as for `parse_datetime`; 00:00:00 is a time.
+    """
+    text = _text(text)
+    match = _TIME.fullmatch(text)
+    if match is None:
+        return _misfit(text, zero_dates, "time")
+    sign, hours, minutes, seconds, fraction = match.groups()
+    size = datetime.timedelta(
+        hours=int(hours), minutes=int(minutes), seconds=int(seconds), microseconds=_micros(fraction)
+    )
+    # On the whole, for '-00:00:01' has no hours to carry the sign.
+    return -size if sign else size
+
+
+def convert_datetime(
+    obj: bytes | bytearray | str,
+) -> datetime.datetime | datetime.date | str | None:
+    """Return a datetime; the date when the text has no time; the text itself when it is neither."""
+    text = _text(obj)
+    date = convert_date(text)
+    return parse_datetime(text) if date is text else date
+
+
+def convert_date(obj: bytes | bytearray | str) -> datetime.date | str | None:
+    """Return a date, or the text itself when it is none."""
+    return parse_date(obj)
+
+
+def convert_timedelta(obj: bytes | bytearray | str) -> datetime.timedelta | str | None:
+    """Return a timedelta, or the text itself when it is no time."""
+    return parse_time(obj)
+
+
+def convert_time(obj: bytes | bytearray | str) -> datetime.time | str:
+    """Return a time of day, or the text itself when it is none.
+
+    For those whose TIME columns hold one: `conv={**conversions, FIELD_TYPE.TIME: convert_time}`.
+    """
+    text = _text(obj)
+    match = _TIME.fullmatch(text)
+    if match and not match.group(1):
+        hour, minute, second = map(int, match.groups()[1:4])
+        try:
+            return datetime.time(hour, minute, second, _micros(match.group(5)))
+        except ValueError:
+            pass
+    return text
+
+
+def through(x: T) -> T:
+    """Return the value as it is."""
+    return x
+
+
+convert_bit = through
+Thing2Literal = escape_unicode = escape_str
+escape_bytes_prefixed = escape_bytes
+
+encoders: dict[Any, Callable[..., str]] = {
+    bool: escape_bool,
+    int: escape_int,
+    float: escape_float,
+    str: escape_str,
+    bytes: escape_bytes,
+    bytearray: escape_bytes,
+    memoryview: escape_buffer,
+    array.array: escape_buffer,
+    tuple: escape_sequence,
+    list: escape_sequence,
+    set: escape_sequence,
+    frozenset: escape_sequence,
+    dict: escape_not_supported,
+    type(None): escape_None,
+    datetime.date: escape_date,
+    datetime.datetime: escape_datetime,
+    datetime.timedelta: escape_timedelta,
+    datetime.time: escape_time,
+    time.struct_time: escape_struct_time,
+    Decimal: Decimal2Literal,
+    uuid.UUID: escape_uuid,
+    Enum: escape_enum,
+}
+
+decoders: dict[int, Decoder] = {
+    FIELD_TYPE.BIT: convert_bit,
+    FIELD_TYPE.TINY: int,
+    FIELD_TYPE.SHORT: int,
+    FIELD_TYPE.LONG: int,
+    FIELD_TYPE.FLOAT: float,
+    FIELD_TYPE.DOUBLE: float,
+    FIELD_TYPE.LONGLONG: int,
+    FIELD_TYPE.INT24: int,
+    FIELD_TYPE.YEAR: int,
+    FIELD_TYPE.TIMESTAMP: convert_datetime,
+    FIELD_TYPE.DATETIME: convert_datetime,
+    FIELD_TYPE.TIME: convert_timedelta,
+    FIELD_TYPE.DATE: convert_date,
+    FIELD_TYPE.BLOB: through,
+    FIELD_TYPE.TINY_BLOB: through,
+    FIELD_TYPE.MEDIUM_BLOB: through,
+    FIELD_TYPE.LONG_BLOB: through,
+    FIELD_TYPE.STRING: through,
+    FIELD_TYPE.VAR_STRING: through,
+    FIELD_TYPE.VARCHAR: through,
+    FIELD_TYPE.DECIMAL: Decimal,
+    FIELD_TYPE.NEWDECIMAL: Decimal,
+}
+
+default_encoders: Mapping[Any, Callable[..., str]] = MappingProxyType(dict(encoders))
+"""What `encoders` held at import: another object was put there by the user."""
+default_decoders: Mapping[int, Decoder] = MappingProxyType(dict(decoders))
+"""What `decoders` held at import: another object in `conv` overrides the row decoder."""
+
+conversions: dict[Any, Callable[..., Any]] = {**encoders, **decoders}

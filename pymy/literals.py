@@ -1,0 +1,289 @@
+"""Write Python values as SQL literals, as the connection's SQL mode and character set want them."""
+
+from __future__ import annotations
+
+import codecs
+import datetime
+import numbers
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from . import converters
+from .err import DataError, NotSupportedError, ProgrammingError
+
+Writer = Callable[[Any], str]
+
+# Codecs that write some other character with the byte of a backslash, quote or backtick: the
+# second bytes of the first six, and the Japanese ones turn the yen sign itself into a backslash.
+_UNSAFE_CODECS = frozenset({"big5", "big5hkscs", "cp932", "gbk", "gb18030", "shift_jis", "euc_jp"})
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """SQL to put in place of a parameter as it stands, never user input: `Raw("NOW(6)")`."""
+
+    sql: str
+
+    def __str__(self) -> str:
+        return self.sql
+
+    def __mysql_literal__(self, context: LiteralContext) -> str:
+        return self.sql
+
+
+class _Writers(dict[type, Writer]):
+    """Type to writer, filled as types are met: one subscription per value from then on."""
+
+    __slots__ = ("resolve",)
+
+    def __init__(self, resolve: Callable[[type], Writer]) -> None:
+        self.resolve = resolve
+
+    def __missing__(self, cls: type) -> Writer:
+        writer = self[cls] = self.resolve(cls)
+        return writer
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class LiteralContext:
+    """What a literal depends on; immutable, `dataclasses.replace` makes a changed one.
+
+    no_backslash_escapes: SERVER_STATUS_NO_BACKSLASH_ESCAPES of the last OK packet.
+    ansi_quotes: the session's sql_mode holds ANSI_QUOTES; default False.
+    encoding: Python's name of the codec of the connection's character set; default "utf-8".
+    encoders: type -> `function(value, mapping) -> str`, as `connect(conv=...)`; default
+        `converters.encoders`. A type is looked up once per context: register before its first use,
+        or make a new context.
+    binary_prefix: taken for PyMySQL's sake; bytes always carry the `_binary` introducer, see
+        `escape_bytes`.
+    time_zone: aware datetimes are converted to it and written without zone; None refuses them.
+    multibyte_unsafe: refuse strings with non-ASCII characters; None decides by `encoding`.
+    """
+
+    no_backslash_escapes: bool = False
+    ansi_quotes: bool = False
+    encoding: str = "utf-8"
+    encoders: Mapping[Any, Any] = field(default_factory=lambda: converters.encoders, repr=False)
+    binary_prefix: bool = False
+    time_zone: datetime.tzinfo | None = None
+    multibyte_unsafe: bool | None = None
+    guarded: bool = field(init=False, repr=False)
+    """Strings with non-ASCII characters are refused."""
+    writers: _Writers = field(init=False, repr=False)
+    """Type -> function(value) -> str."""
+
+    def __post_init__(self) -> None:
+        guarded = self.multibyte_unsafe
+        if guarded is None:
+            guarded = codecs.lookup(self.encoding).name in _UNSAFE_CODECS
+        object.__setattr__(self, "guarded", guarded)
+        object.__setattr__(self, "writers", _Writers(self._writer))
+
+    # Writers of one type; bound methods, so that they see the mode.
+
+    def _writer(self, cls: type) -> Writer:
+        if hasattr(cls, "__mysql_literal__"):
+            return self._own_literal
+        for base in cls.__mro__:
+            encoder = self._encoder(base)
+            if encoder is None:
+                continue
+            if encoder is not converters.default_encoders.get(base):
+                return self._registered(encoder)
+            return self._built_in(base, encoder)
+        if hasattr(cls, "dtype") and hasattr(cls, "item"):
+            return self._scalar
+        if issubclass(cls, numbers.Integral):
+            return converters.escape_int
+        if issubclass(cls, numbers.Real):
+            return converters.escape_float
+        raise TypeError(converters.unsupported(cls))
+
+    def _encoder(self, cls: type) -> Callable[..., str] | None:
+        encoder: Callable[..., str] | None = self.encoders.get(cls)
+        shared = converters.encoders.get(cls)
+        # What was registered after the connection took its copy counts too.
+        if encoder is None or encoder is converters.default_encoders.get(cls):
+            return shared or encoder
+        return encoder
+
+    def _built_in(self, base: type, encoder: Callable[..., str]) -> Writer:
+        if base is str:
+            return self._guarded_string if self.guarded else self._string_writer()
+        if encoder is converters.escape_sequence:
+            return self._sequence
+        if base is Enum:
+            return self._enum
+        if base is datetime.datetime and self.time_zone is not None:
+            return self._zoned
+        # Bare slots of C where one does: they are called for every value.
+        return int.__repr__ if base is int else encoder
+
+    def _registered(self, encoder: Callable[..., str]) -> Writer:
+        mapping = self.encoders
+        if encoder is converters.escape_sequence:
+            return self._sequence
+        return lambda value: encoder(value, mapping)
+
+    def _string_writer(self) -> Writer:
+        return _plain_string if self.no_backslash_escapes else _escaped_string
+
+    def _guarded_string(self, value: str) -> str:
+        if not value.isascii():
+            raise NotSupportedError(
+                0,
+                f"strings cannot be escaped safely in the character set of this connection "
+                f"({self.encoding}), where a character may hold the byte of a backslash: "
+                "connect with charset='utf8mb4', or use a prepared statement",
+                sent=False,
+            )
+        return self._string_writer()(value)
+
+    def _sequence(self, values: Iterable[Any]) -> str:
+        writers = self.writers
+        items = [writers[type(value)](value) for value in values]
+        if not items:
+            raise ProgrammingError(0, converters.EMPTY_SEQUENCE, sent=False)
+        return f"({','.join(items)})"
+
+    def _enum(self, member: Enum) -> str:
+        return self.write(member.value)
+
+    def _zoned(self, value: datetime.datetime) -> str:
+        if value.tzinfo is not None:
+            value = value.astimezone(self.time_zone).replace(tzinfo=None)
+        return converters.escape_datetime(value)
+
+    def _scalar(self, value: Any) -> str:
+        # numpy's way, without numpy: a number that knows its dtype and becomes Python's by item().
+        if getattr(value, "ndim", 0) == 0:
+            item = value.item()
+            # datetime64 in nanoseconds gives a bare count of them.
+            count = getattr(value.dtype, "kind", "") in ("m", "M") and isinstance(item, int)
+            if type(item) is not type(value) and not count:
+                return self.write(item)
+            if isinstance(value, numbers.Real) and not count:
+                return converters.escape_float(value)
+        raise TypeError(converters.unsupported(type(value)))
+
+    def _own_literal(self, value: Any) -> str:
+        text = value.__mysql_literal__(self)
+        if not isinstance(text, str):
+            raise TypeError(
+                f"{type(value).__name__}.__mysql_literal__ must return str, not {text!r}"
+            )
+        return text
+
+    def write(self, value: Any) -> str:
+        """Return the literal of `value`."""
+        return self.writers[type(value)](value)
+
+
+def _escaped_string(value: str) -> str:
+    # Looking costs a tenth of translating, and most strings have nothing to escape.
+    if (
+        "\\" in value
+        or "'" in value
+        or "\n" in value
+        or '"' in value
+        or "\0" in value
+        or "\r" in value
+        or "\x1a" in value
+    ):
+        return f"'{converters.escape_string(value)}'"
+    # Not an f-string: a subclass, an Enum for one, may print something else.
+    return "'" + value + "'"
+
+
+def _plain_string(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+DEFAULT_CONTEXT = LiteralContext()
+"""utf8mb4, default SQL mode."""
+
+
+def literal(value: Any, context: LiteralContext | None = None) -> str:
+    """Return `value` as SQL that reads back as the same value.
+
+    Nothing goes over the wire. context: default utf8mb4 in the default SQL mode; a connection has
+    its own. Sequences and sets give `(1,2,3)`. A class may write itself by
+    `__mysql_literal__(context) -> str`.
+
+    TypeError for types nobody registered, dict among them; DataError for values the server has no
+    literal for (nan, a TIME above 838:59:59, a datetime with zone); NotSupportedError for
+    non-ASCII strings in big5, cp932, gbk, gb18030, sjis, ujis and eucjpms.
+
+    Source: https://dev.mysql.com/doc/refman/8.4/en/literals.html
+    https://mariadb.com/kb/en/literals/
+    """
+    context = context or DEFAULT_CONTEXT
+    return context.writers[type(value)](value)
+
+
+def escape(value: Any, *, context: LiteralContext | None = None) -> str:
+    """Return `value` as SQL, see `literal`."""
+    return literal(value, context)
+
+
+def escape_id(name: str | Iterable[str], *, qualified: bool = True) -> str:
+    """Return a name in backticks; names of an iterable with commas between.
+
+    qualified: "db.table" means a table of a schema, default; False takes the dot for a part of the
+        name.
+    ProgrammingError for an empty name and one with a NUL character, which no server allows.
+
+    Source: https://dev.mysql.com/doc/refman/8.4/en/identifiers.html
+    """
+    if not isinstance(name, str):
+        names = [escape_id(item, qualified=qualified) for item in name]
+        if not names:
+            raise ProgrammingError(0, "no name given: pass at least one", sent=False)
+        return ", ".join(names)
+    parts = name.split(".") if qualified else [name]
+    if not all(parts) or "\0" in name:
+        raise ProgrammingError(
+            0, f"{name!r} is not a name: a part of it is empty or holds a NUL character", sent=False
+        )
+    return ".".join(["`" + part.replace("`", "``") + "`" for part in parts])
+
+
+@dataclass(frozen=True, slots=True)
+class Assignments:
+    """The list behind SET, written when its statement is. `assignments` makes one."""
+
+    values: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return self.__mysql_literal__(DEFAULT_CONTEXT)
+
+    def __mysql_literal__(self, context: LiteralContext) -> str:
+        if not self.values:
+            raise ProgrammingError(0, "nothing to assign: the dict is empty", sent=False)
+        return ", ".join(
+            [f"{escape_id(name)} = {context.write(item)}" for name, item in self.values.items()]
+        )
+
+
+def assignments(values: Mapping[str, Any]) -> Assignments:
+    """Return a parameter that becomes `` `name` = value, ... ``: `"update t set %s where id = %s"`.
+
+    Names are quoted, so they cannot leave their place; which columns may be set is still yours to
+    check.
+    """
+    return Assignments(values)
+
+
+def encode(sql: str, encoding: str) -> bytes:
+    """Return the bytes of a statement; DataError names the character that the charset lacks."""
+    try:
+        return sql.encode(encoding)
+    except UnicodeEncodeError as error:
+        char = sql[error.start]
+        message = f"the connection's character set ({encoding}) has no {char!a}"
+        advice = "replace it" if char.isascii() or "\ud800" <= char <= "\udfff" else "use utf8mb4"
+        raise DataError(
+            0, f"{message}, at offset {error.start} of the statement: {advice}", sent=False
+        ) from None

@@ -1,0 +1,76 @@
+"""Which local files a server may have by LOAD DATA LOCAL INFILE, and their content."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from . import err
+from .constants import CR
+
+PIECE = 64 * 1024
+
+Policy = bool | Callable[[bytes], Any] | Sequence[Any]
+
+
+class LocalFiles:
+    """Answer requests for local files by the ``local_infile=`` option.
+
+    A handler gets the name as the statement wrote it, in bytes, and returns a binary file, an
+    iterable of bytes, or None to refuse. A list of folders (or files) allows what lies in them,
+    symbolic links resolved (P95). True allows every file this process can read.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+
+    def pieces(self, name: bytes) -> Iterator[bytes]:
+        """Yield a file's content in pieces of at least one byte; refuses before it opens."""
+        if callable(self._policy):
+            source = self._policy(name)
+            if source is None:
+                raise self._refused(name, "the handler refused it")
+            return self._handed(source)
+        return self._read(self._allowed_path(name))
+
+    def _allowed_path(self, name: bytes) -> Path:
+        path = Path(os.fsdecode(name)).resolve()
+        if self._policy is True:
+            return path
+        folders: Iterable[Any] = self._policy or ()  # type: ignore[assignment]
+        for folder in folders:
+            if path.is_relative_to(Path(folder).resolve()):
+                return path
+        raise self._refused(name, "local_infile does not list its folder")
+
+    def _refused(self, name: bytes, why: str) -> err.OperationalError:
+        shown = name.decode("utf-8", "replace")
+        return err.OperationalError(
+            CR.CR_LOAD_DATA_LOCAL_INFILE_REJECTED, f"Local file {shown!r} was not sent: {why}"
+        )
+
+    @staticmethod
+    def _read(path: Path) -> Iterator[bytes]:
+        with path.open("rb") as file:
+            while piece := file.read(PIECE):
+                yield piece
+
+    @staticmethod
+    def _handed(source: BinaryIO | Iterable[bytes]) -> Iterator[bytes]:
+        read = getattr(source, "read", None)
+        pieces = iter(lambda: read(PIECE), b"") if read is not None else iter(source)
+        try:
+            for piece in pieces:
+                if not isinstance(piece, (bytes, bytearray, memoryview)):
+                    raise TypeError(
+                        f"a local_infile handler gives bytes, not {type(piece).__name__}: "
+                        "open the file in binary mode"
+                    )
+                if piece:
+                    yield bytes(piece)
+        finally:
+            close = getattr(source, "close", None)
+            if close is not None:
+                close()

@@ -1,0 +1,24 @@
+"""Standing in for mysqlclient (``import MySQLdb``) and PyMySQL."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+_SUBMODULES = (
+    "connections", "constants", "constants.CLIENT", "constants.CR", "constants.ER",
+    "constants.FIELD_TYPE", "constants.FLAG", "converters", "cursors", "times",
+)  # fmt: skip
+
+
+def install_as_MySQLdb() -> None:
+    """Make ``import MySQLdb`` and its submodules give pymy, for programs written for mysqlclient.
+
+    Call it before they are imported. Nothing is sent.
+    """
+    package = sys.modules[__package__]
+    for name in ("MySQLdb", "_mysql", "MySQLdb._mysql"):
+        sys.modules[name] = package
+    for name in _SUBMODULES:
+        sys.modules[f"MySQLdb.{name}"] = importlib.import_module(f"{__package__}.{name}")
+    sys.modules["MySQLdb._exceptions"] = importlib.import_module(f"{__package__}.err")

@@ -1,0 +1,271 @@
+"""Put parameters into SQL text.
+
+A statement is looked at once and kept as a template for Python's `%`, whatever its paramstyle;
+putting values in is then one C call.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
+
+from .converters import EMPTY_SEQUENCE
+from .err import ProgrammingError
+from .literals import DEFAULT_CONTEXT, LiteralContext, escape_id
+from .tokens import placeholder_pattern
+
+ParamStyle = Literal["pyformat", "qmark", "named"]
+
+_SEQUENCES = (list, tuple, set, frozenset)
+# Above this many characters a statement is likely to be generated and not to come again.
+_CACHED_LENGTH = 8192
+
+
+class Template(NamedTuple):
+    """A statement ready for `text % values`."""
+
+    text: str
+    size: int
+    names: tuple[str, ...] | None
+    """None when parameters go by position."""
+    row_lists: tuple[int, ...]
+    """Parameters right behind VALUES, where `(1,2),(3,4)` must not be in parentheses."""
+
+
+def _refuse(message: str) -> ProgrammingError:
+    return ProgrammingError(0, message, sent=False)
+
+
+_AFTER_VALUES = re.compile(r"(?:^|[^0-9A-Za-z_$`])VALUES?\Z", re.IGNORECASE)
+
+
+def _takes_row_list(before: str) -> bool:
+    return _AFTER_VALUES.search(before[-80:].rstrip()[-8:]) is not None
+
+
+_PERCENT = re.compile(r"%(?:%|s|\(([^()]*)\)s)?")
+
+
+@lru_cache(maxsize=512)
+def _pyformat(sql: str) -> Template:
+    if not isinstance(sql, str):
+        raise TypeError(f"SQL with parameters must be str, not {type(sql).__name__}")
+    names: list[str] = []
+    count = position = 0
+    row_lists = []
+    for match in _PERCENT.finditer(sql):
+        found = match.group()
+        if found == "%%":
+            continue
+        if found == "%":
+            piece = sql[match.start() : match.start() + 12]
+            raise _refuse(
+                f"{piece!r} at offset {match.start()} is not a placeholder: write %s or %(name)s "
+                "for a parameter of any type, and %% for a percent sign"
+            )
+        if _takes_row_list(sql[max(position, match.start() - 80) : match.start()]):
+            row_lists.append(count)
+        position = match.end()
+        count += 1
+        if match.group(1) is not None:
+            names.append(match.group(1))
+    if names and len(names) < count:
+        raise _refuse("the statement mixes %s and %(name)s: use one of them")
+    if not names:
+        return Template(sql, count, None, tuple(row_lists))
+    text = _PERCENT.sub(lambda m: "%%" if m.group() == "%%" else "%s", sql)
+    return Template(text, count, tuple(names), tuple(row_lists))
+
+
+@lru_cache(maxsize=512)
+def _tokenized(
+    sql: str, placeholder: Literal["?", ":"], ansi_quotes: bool, no_backslash_escapes: bool
+) -> Template:
+    pieces: list[str] = []
+    names: list[str] = []
+    row_lists = []
+    position = 0
+    for match in placeholder_pattern(placeholder, ansi_quotes, no_backslash_escapes).finditer(sql):
+        found = match.group()
+        if found[0] != placeholder:
+            continue
+        piece = sql[position : match.start()]
+        if _takes_row_list(piece):
+            row_lists.append(len(pieces))
+        pieces.append(piece)
+        position = match.end()
+        if placeholder == ":":
+            names.append(found[1:])
+        else:
+            pieces.extend([""] * (len(found) - 1))
+    text = "%s".join([piece.replace("%", "%%") for piece in (*pieces, sql[position:])])
+    return Template(
+        text, len(pieces), tuple(names) if placeholder == ":" else None, tuple(row_lists)
+    )
+
+
+def template(sql: str, paramstyle: ParamStyle, context: LiteralContext) -> Template:
+    """Return the template of a statement; ProgrammingError for a lone percent sign."""
+    cached = len(sql) < _CACHED_LENGTH
+    if paramstyle == "pyformat":
+        return _pyformat(sql) if cached else _pyformat.__wrapped__(sql)
+    if paramstyle not in ("qmark", "named"):
+        raise _refuse(f"paramstyle {paramstyle!r} does not exist: use pyformat, qmark or named")
+    compiler = _tokenized if cached else _tokenized.__wrapped__
+    placeholder: Literal["?", ":"] = "?" if paramstyle == "qmark" else ":"
+    return compiler(sql, placeholder, context.ansi_quotes, context.no_backslash_escapes)
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def _miscounted(wanted: int, given: int) -> ProgrammingError:
+    placeholders, values = _plural(wanted, "placeholder"), _plural(given, "value")
+    return _refuse(f"the statement has {placeholders}, the call gives {values}")
+
+
+def _in_order(found: Template, args: Any, paramstyle: ParamStyle) -> Sequence[Any]:
+    """Return the values of `args` in the order of the placeholders."""
+    names = found.names
+    if names:
+        if paramstyle == "pyformat" and isinstance(args, dict):
+            # The usual case first; what is missing is told below.
+            try:
+                return [args[name] for name in names]
+            except KeyError:
+                pass
+        if not isinstance(args, Mapping):
+            listed = ", ".join(dict.fromkeys(names))
+            raise _refuse(f"the statement names its parameters ({listed}): pass a dict")
+        if missing := [name for name in dict.fromkeys(names) if name not in args]:
+            raise _refuse(f"no value given for {', '.join(missing)}")
+        known = set(names)
+        if paramstyle == "named" and (unused := [str(key) for key in args if key not in known]):
+            raise _refuse(f"the statement has no :{', no :'.join(unused)}")
+        return [args[name] for name in names]
+    if isinstance(args, Mapping):
+        # PyMySQL runs a statement without placeholders with any dict.
+        if found.size or (paramstyle != "pyformat" and args):
+            raise _refuse(
+                f"the statement has {_plural(found.size, 'placeholder')} without a name, the call "
+                "gives a dict: pass a sequence, or name the parameters"
+            )
+        return ()
+    values: Sequence[Any] = args if isinstance(args, (tuple, list)) else (args,)
+    if len(values) != found.size:
+        raise _miscounted(found.size, len(values))
+    return values
+
+
+def _row_list(rows: Any, context: LiteralContext) -> str:
+    """Return `(1,2),(3,4)`; anything but a sequence of sequences as always."""
+    text = context.write(rows)
+    if isinstance(rows, (list, tuple)) and all(isinstance(row, _SEQUENCES) for row in rows):
+        return text[1:-1]
+    return text
+
+
+def interpolate(
+    sql: str,
+    args: Any,
+    *,
+    paramstyle: ParamStyle = "pyformat",
+    context: LiteralContext = DEFAULT_CONTEXT,
+) -> str:
+    """Return the statement with `args` written in.
+
+    Nothing goes over the wire.
+
+    args: None returns `sql` untouched, with its percent signs. A tuple or list for `%s` and `?`, a
+        mapping for `%(name)s` and `:name`; any other value is the only parameter. A sequence as
+        one of the values becomes `(1,2,3)`, one of sequences `((1,2),(3,4))`, or right behind
+        VALUES `(1,2),(3,4)`.
+    paramstyle: "pyformat" works as Python's `%`, inside quotes and comments too, so a percent sign
+        is written `%%`; "qmark" and "named" leave strings, identifiers, comments, `::` and `:=`
+        alone.
+
+    ProgrammingError: numbers or names of parameters differ, a lone percent sign. For values see
+    `literal`.
+    """
+    if args is None:
+        return sql
+    if paramstyle == "pyformat" and len(sql) < _CACHED_LENGTH:
+        found = _pyformat(sql)
+    else:
+        found = template(sql, paramstyle, context)
+    text, size, names, row_lists = found
+    if names is not None or not isinstance(args, (tuple, list)) or len(args) != size:
+        args = _in_order(found, args, paramstyle)
+    writers = context.writers
+    if row_lists:
+        return text % tuple(
+            [
+                _row_list(value, context) if at in row_lists else writers[type(value)](value)
+                for at, value in enumerate(args)
+            ]
+        )
+    return text % tuple([writers[type(value)](value) for value in args])
+
+
+def row_formatter(
+    sql: str, context: LiteralContext = DEFAULT_CONTEXT, paramstyle: ParamStyle = "pyformat"
+) -> Callable[[Any], str]:
+    """Return a function of one row of parameters: `interpolate` with its preparation done once."""
+    found = template(sql, paramstyle, context)
+    if found.row_lists:
+        return lambda row: interpolate(sql, row, paramstyle=paramstyle, context=context)
+    text, size, names, _ = found
+    writers = context.writers
+
+    def write(row: Any) -> str:
+        if names is not None or not isinstance(row, (tuple, list)) or len(row) != size:
+            row = _in_order(found, row, paramstyle)
+        return text % tuple([writers[type(value)](value) for value in row])
+
+    return write
+
+
+def _flat(value: Any, context: LiteralContext) -> str:
+    if not isinstance(value, _SEQUENCES):
+        return context.write(value)
+    if not value:
+        raise _refuse(EMPTY_SEQUENCE)
+    return ", ".join([context.write(item) for item in value])
+
+
+def format(sql: str, values: Any = (), *, context: LiteralContext = DEFAULT_CONTEXT) -> str:
+    """Return `sql` with values in place of `?` and quoted names in place of `??`.
+
+    Nothing goes over the wire, no connection is needed: `format("select ?? from ?? where id in
+    (?)", [["id", "name"], "shop.item", [1, 2, 3]])`. Differs from `interpolate` in lists: here
+    they come without the outer parentheses, `1, 2, 3` and `(1,2), (3,4)`. Runs of three or more
+    `?` stay, as does all in strings, quoted names and comments.
+
+    values: a tuple or list, in order; any other value is the only one. A name or a list of names
+        for `??`, where a dot parts schema, table and column.
+    context: default utf8mb4 in the default SQL mode; pass the connection's when it has another.
+
+    ProgrammingError when the numbers of placeholders and values differ. For values see `literal`,
+    for names `escape_id`.
+    """
+    pieces: list[str] = []
+    kinds: list[int] = []
+    position = 0
+    pattern = placeholder_pattern("?", context.ansi_quotes, context.no_backslash_escapes)
+    for match in pattern.finditer(sql):
+        found = match.group()
+        if found[0] == "?" and len(found) <= 2:
+            pieces.append(sql[position : match.start()])
+            kinds.append(len(found))
+            position = match.end()
+    if not isinstance(values, (tuple, list)):
+        values = (values,)
+    if len(values) != len(kinds):
+        raise _miscounted(len(kinds), len(values))
+    out: list[str] = []
+    for piece, kind, value in zip(pieces, kinds, values, strict=True):
+        out += piece, _flat(value, context) if kind == 1 else escape_id(value)
+    return "".join([*out, sql[position:]])

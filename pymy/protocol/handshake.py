@@ -1,0 +1,289 @@
+"""From the greeting to a connection that is ready: capabilities, TLS, login, first statements.
+
+::
+
+    server                                client
+    HandshakeV10 (or ERR)
+                                          SSLRequest, then TLS            when wanted and offered
+                                          HandshakeResponse41
+    AuthSwitchRequest | AuthMoreData | AuthNextFactor                     any number of turns
+                                          what the plugin answers
+    OK | ERR
+                                          SET NAMES ... (one statement), init_command
+
+Sources: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html
+    https://mariadb.com/docs/server/reference/clientserver-protocol/1-connecting/connection
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pymy import err
+from pymy.constants import CLIENT, COMMAND, CR, ER
+from pymy.options import Options, SSLMode
+from pymy.protocol.compression import COMPRESSIONS
+from pymy.protocol.framing import MAX_PACKET
+from pymy.protocol.login import Login
+from pymy.protocol.needs import Conversation, Need
+from pymy.protocol.packets import Greeting, Ok, parse_greeting, parse_ok
+from pymy.protocol.query import begin, discard, query
+from pymy.protocol.session import Session
+from pymy.protocol.setup import charset_named, setup_statement
+from pymy.protocol.state import State
+from pymy.protocol.wire import lenenc_bytes
+
+LARGEST_GREETING = 1 << 16
+# 65,535 bytes is what MySQL's performance schema takes at most (P34).
+ATTRIBUTES_LIMIT = 65_535
+# utf8mb4_general_ci: known to every server that has utf8mb4; SET NAMES chooses the real one.
+FALLBACK_COLLATION_ID = 45
+# What client_flag= may switch on: nothing whose packets pymy would then not understand.
+USERS_FLAGS = (
+    CLIENT.FOUND_ROWS | CLIENT.NO_SCHEMA | CLIENT.ODBC | CLIENT.IGNORE_SPACE | CLIENT.INTERACTIVE
+    | CLIENT.IGNORE_SIGPIPE | CLIENT.RESERVED | CLIENT.MULTI_STATEMENTS
+    | CLIENT.HANDLE_EXPIRED_PASSWORDS | CLIENT.REMEMBER_OPTIONS
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the outside gives a login: one password a factor, and attributes of this process."""
+
+    passwords: Sequence[bytes]
+    attributes: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return "Credentials(***)"
+
+
+def connect(session: Session, options: Options, credentials: Credentials) -> Conversation[None]:
+    """Do the whole handshake and the first statements; the session is READY afterwards."""
+    greeting = yield from read_greeting(session)
+    session.capabilities = choose_capabilities(options, greeting)
+    if session.capabilities & CLIENT.SSL:
+        yield from upgrade_to_tls(session, options)
+    login = Login(session, options, credentials.passwords)
+    first = login.begin(greeting.auth_plugin, greeting.nonce)
+    session.put(handshake_response(session, options, credentials, first, login.plugin_name))
+    session.accept((yield from login.converse()))
+    if options.compress and session.capabilities & (
+        CLIENT.COMPRESS | CLIENT.ZSTD_COMPRESSION_ALGORITHM
+    ):
+        session.start_compression(COMPRESSIONS[options.compress](options.compress_level))
+    session.move(State.READY)
+    session.schema = options.database
+    yield from setup(session, options)
+
+
+def read_greeting(session: Session) -> Conversation[Greeting]:
+    session.largest_packet = LARGEST_GREETING
+    greeting = parse_greeting((yield from session.read()))
+    session.largest_packet = MAX_PACKET
+    session.greeting = greeting
+    session.mariadb = greeting.is_mariadb
+    session.status = greeting.status
+    if not greeting.capabilities & CLIENT.PROTOCOL_41:
+        raise err.NotSupportedError(
+            CR.CR_VERSION_ERROR,
+            f"Server {greeting.server_version!r} speaks the protocol from before MySQL 4.1; "
+            "pymy needs a newer server",
+            fatal=True,
+        )
+    return greeting
+
+
+def choose_capabilities(options: Options, greeting: Greeting) -> int:
+    """Return what both sides have: only flags the server announced are sent (P32)."""
+    wanted = (
+        CLIENT.LONG_PASSWORD | CLIENT.LONG_FLAG | CLIENT.PROTOCOL_41 | CLIENT.TRANSACTIONS
+        | CLIENT.SECURE_CONNECTION | CLIENT.MULTI_RESULTS | CLIENT.PS_MULTI_RESULTS
+        | CLIENT.PLUGIN_AUTH | CLIENT.PLUGIN_AUTH_LENENC_CLIENT_DATA | CLIENT.SESSION_TRACK
+        | CLIENT.QUERY_ATTRIBUTES | CLIENT.EXTENDED_METADATA
+    )  # fmt: skip
+    if options.password2 or options.password3:
+        wanted |= CLIENT.MULTI_FACTOR_AUTHENTICATION
+    for asked, flag in (
+        (options.deprecate_eof, CLIENT.DEPRECATE_EOF),
+        (options.database, CLIENT.CONNECT_WITH_DB),
+        (options.local_infile, CLIENT.LOCAL_FILES),
+        (options.multi_statements, CLIENT.MULTI_STATEMENTS),
+        (options.client_found_rows, CLIENT.FOUND_ROWS),
+        (options.interactive, CLIENT.INTERACTIVE),
+        (options.ignore_space, CLIENT.IGNORE_SPACE),
+        (options.permit_expired_password, CLIENT.HANDLE_EXPIRED_PASSWORDS),
+        (options.connection_attributes is not False, CLIENT.CONNECT_ATTRS),
+        (options.progress, CLIENT.PROGRESS),
+        (options.compress == "zlib", CLIENT.COMPRESS),
+        (options.compress == "zstd", CLIENT.ZSTD_COMPRESSION_ALGORITHM),
+        (options.ssl_mode is not SSLMode.DISABLED, CLIENT.SSL),
+    ):
+        if asked:
+            wanted |= flag
+    # A user's flags come on top, but never those whose consequences pymy could not follow.
+    wanted |= options.client_flag & USERS_FLAGS
+    wanted &= ~options.client_flag_off
+    wanted |= CLIENT.PROTOCOL_41 | CLIENT.SECURE_CONNECTION
+    agreed = wanted & greeting.capabilities
+    if options.ssl_mode >= SSLMode.REQUIRED and not agreed & CLIENT.SSL:
+        raise err.OperationalError(
+            CR.CR_SSL_CONNECTION_ERROR,
+            f"ssl={options.ssl_mode.name.lower()!r} was asked for but the server offers no TLS. "
+            "Nothing was sent. Switch TLS on at the server, or connect with ssl='preferred'",
+            fatal=True,
+        )
+    return agreed
+
+
+def handshake_head(session: Session, options: Options) -> bytes:
+    """Build what SSLRequest and HandshakeResponse41 have in common.
+
+    4 capabilities, 4 largest packet, 1 collation id, 19 filler, 4 MariaDB's capabilities 32..63.
+    """
+    collation_id = charset_named(options.charset).id
+    if collation_id > 255:
+        collation_id = FALLBACK_COLLATION_ID
+    return struct.pack(
+        "<IIB19xI",
+        session.capabilities & 0xFFFFFFFF,
+        options.max_allowed_packet,
+        collation_id,
+        session.capabilities >> 32,
+    )
+
+
+def upgrade_to_tls(session: Session, options: Options) -> Conversation[None]:
+    if session.inbox.start != session.inbox.end:
+        raise err.OperationalError(
+            CR.CR_SSL_CONNECTION_ERROR,
+            "The server, or somebody on the way, sent plaintext behind its greeting although TLS "
+            "was about to start. Nothing secret was sent; check the network",
+            fatal=True,
+        )
+    session.put(handshake_head(session, options))
+    yield Need.TLS
+    session.tls = True
+
+
+def handshake_response(
+    session: Session, options: Options, credentials: Credentials, auth: bytes, plugin: str
+) -> bytes:
+    """Build HandshakeResponse41: the head, user, auth answer, schema, plugin name, attributes."""
+    agreed = session.capabilities
+    parts = [handshake_head(session, options), text(session, options.user) + b"\0"]
+    if agreed & CLIENT.PLUGIN_AUTH_LENENC_CLIENT_DATA:
+        parts.append(lenenc_bytes(auth))
+    else:
+        parts.append(short_bytes(auth))
+    if agreed & CLIENT.CONNECT_WITH_DB:
+        parts.append(text(session, options.database or "") + b"\0")
+    if agreed & CLIENT.PLUGIN_AUTH:
+        parts.append(plugin.encode("ascii", "replace") + b"\0")
+    if agreed & CLIENT.CONNECT_ATTRS:
+        parts.append(attribute_list(credentials.attributes))
+    if agreed & CLIENT.ZSTD_COMPRESSION_ALGORITHM:
+        level = options.compress_level
+        parts.append(bytes([3 if level is None else level]))
+    return b"".join(parts)
+
+
+def short_bytes(auth: bytes) -> bytes:
+    if len(auth) > 255:
+        raise err.NotSupportedError(
+            CR.CR_AUTH_PLUGIN_ERR,
+            f"The login answer has {len(auth)} bytes and this server takes 255",
+            fatal=True,
+        )
+    return bytes([len(auth)]) + auth
+
+
+def text(session: Session, value: str) -> bytes:
+    """Encode a name; a NUL would end it early and move what follows into the next field."""
+    if "\0" in value:
+        raise err.ProgrammingError(0, f"{value!r} holds a NUL, which no user or schema name can")
+    return value.encode("utf-8")
+
+
+def attribute_list(attributes: Mapping[str, str]) -> bytes:
+    pairs = b""
+    for name, value in attributes.items():
+        pair = lenenc_bytes(name.encode()) + lenenc_bytes(value.encode())
+        if len(pairs) + len(pair) > ATTRIBUTES_LIMIT:
+            raise err.ProgrammingError(
+                0, f"connection_attributes hold more than {ATTRIBUTES_LIMIT} bytes; shorten them"
+            )
+        pairs += pair
+    return lenenc_bytes(pairs)
+
+
+def setup(session: Session, options: Options) -> Conversation[None]:
+    """Bring a fresh session to what the options ask for: one statement, then ``init_command``."""
+    try:
+        statement = setup_statement(session, options)
+        yield from query(session, statement.encode("utf-8"))
+        if options.init_command:
+            yield from query(session, options.init_command.encode("utf-8"), stream=True)
+            yield from discard(session)
+    except err.Error as exc:
+        # With an expired password every statement but SET PASSWORD gives 1820.
+        if not (options.permit_expired_password and exc.errno == ER.MUST_CHANGE_PASSWORD):
+            raise
+
+
+def change_user(
+    session: Session, options: Options, credentials: Credentials
+) -> Conversation[None]:
+    """Log in anew on the same link; whatever goes wrong ends the connection.
+
+    COM_CHANGE_USER: user, 1 length + auth answer, schema, 2 collation id, plugin name, attributes.
+
+    Sources: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_change_user.html
+        https://mariadb.com/docs/server/reference/clientserver-protocol/2-text-protocol/com_change_user
+    """
+    assert session.greeting is not None
+    yield from begin(session)
+    login = Login(session, options, credentials.passwords)
+    auth = login.begin(session.greeting.auth_plugin, session.greeting.nonce)
+    collation_id = charset_named(options.charset).id
+    parts = [
+        text(session, options.user) + b"\0",
+        short_bytes(auth),
+        text(session, options.database or "") + b"\0",
+        struct.pack("<H", collation_id if collation_id <= 255 else FALLBACK_COLLATION_ID),
+    ]
+    if session.capabilities & CLIENT.PLUGIN_AUTH:
+        parts.append(login.plugin_name.encode("ascii", "replace") + b"\0")
+    if session.capabilities & CLIENT.CONNECT_ATTRS:
+        parts.append(attribute_list(credentials.attributes))
+    session.command(COMMAND.COM_CHANGE_USER, b"".join(parts))
+    ok = yield from login.converse()
+    forget(session, options)
+    session.rest(ok)
+    yield from setup(session, options)
+
+
+def reset(session: Session, options: Options, credentials: Credentials) -> Conversation[None]:
+    """Give the session its first state back, by COM_RESET_CONNECTION or, on servers without it,
+    by logging in again (P112). The charset is lost with it and set anew (P111)."""
+    yield from begin(session)
+    session.command(COMMAND.COM_RESET_CONNECTION)
+    packet = yield from session.read()
+    if packet[0] == 0xFF:
+        error = session.error(packet)
+        if error.errno != ER.UNKNOWN_COM_ERROR:
+            raise error
+        yield from change_user(session, options, credentials)
+        return
+    ok = parse_ok(packet, session.capabilities)
+    forget(session, options)
+    session.rest(ok)
+    yield from setup(session, options)
+
+
+def forget(session: Session, options: Options) -> None:
+    """Drop what is known of the session that just ended."""
+    session.variables.clear()
+    session.schema = options.database
+    session.last_ok = Ok()

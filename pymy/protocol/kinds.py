@@ -1,0 +1,193 @@
+"""Which Python value a column's text becomes: type first, charset only for strings (P43)."""
+
+from __future__ import annotations
+
+import json
+import sys
+from array import array
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from pymy import converters
+from pymy.constants import FIELD_TYPE
+from pymy.protocol.columns import Column
+
+_INTEGERS = {
+    FIELD_TYPE.TINY, FIELD_TYPE.SHORT, FIELD_TYPE.INT24, FIELD_TYPE.LONG, FIELD_TYPE.LONGLONG,
+    FIELD_TYPE.YEAR,
+}  # fmt: skip
+_FLOATS = {FIELD_TYPE.FLOAT, FIELD_TYPE.DOUBLE}
+_DECIMALS = {FIELD_TYPE.DECIMAL, FIELD_TYPE.NEWDECIMAL}
+_DATETIMES = {FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP}
+_DATES = {FIELD_TYPE.DATE, FIELD_TYPE.NEWDATE}
+_ALWAYS_BYTES = {FIELD_TYPE.BIT, FIELD_TYPE.GEOMETRY}
+_STRINGS = {
+    FIELD_TYPE.VARCHAR, FIELD_TYPE.VAR_STRING, FIELD_TYPE.STRING, FIELD_TYPE.ENUM, FIELD_TYPE.SET,
+    FIELD_TYPE.TINY_BLOB, FIELD_TYPE.MEDIUM_BLOB, FIELD_TYPE.LONG_BLOB, FIELD_TYPE.BLOB,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How the bytes of one column become a value.
+
+    ``template`` is a Python expression over the bytes, with ``{piece}`` for them and ``{call}`` for
+    ``function``; ``convert`` gives the same value, or the value by policy where the expression
+    fails (a zero date).
+    """
+
+    template: str
+    function: Callable[[Any], Any] | None
+    convert: Callable[[bytes], Any]
+
+    def expression(self, number: int) -> tuple[str, dict[str, Any]]:
+        name = f"f{number}"
+        text = self.template.format(piece="d[s:q]", call=name)
+        return text, {} if self.function is None else {name: self.function}
+
+
+def _ascii(convert: Callable[[str], Any], piece: bytes) -> Any:
+    return convert(piece.decode("ascii"))
+
+
+def _text(codec: str, piece: bytes) -> str:
+    return piece.decode(codec)
+
+
+def _vector(piece: bytes) -> array[float]:
+    values = array("f")
+    values.frombytes(piece)
+    if sys.byteorder == "big":  # the wire is little-endian on every machine
+        values.byteswap()
+    return values
+
+
+INTEGER = Kind("int({piece})", None, int)
+FLOAT = Kind("float({piece})", None, float)
+BYTES = Kind("{piece}", None, bytes)
+DECIMAL = Kind("{call}({piece}.decode())", Decimal, partial(_ascii, Decimal))
+TIME = Kind(
+    "{call}({piece}.decode())", converters.parse_time, partial(_ascii, converters.parse_time)
+)
+VECTOR = Kind("{call}({piece})", _vector, _vector)
+JSON_OBJECT = Kind("{call}({piece})", json.loads, json.loads)
+
+
+class Decoding:
+    """A connection's choices for values that come out.
+
+    encoding: Python codec of character_set_results, or None for bytes everywhere (use_unicode off).
+    overrides: converters by FIELD_TYPE (they get str, or bytes for binary columns) or by MariaDB's
+        extended type name ("uuid", "inet6", "json").
+    missing: FIELD_TYPE numbers whose converter was taken away: their text is left as it came.
+    """
+
+    def __init__(
+        self,
+        *,
+        encoding: str = "utf-8",
+        use_unicode: bool = True,
+        zero_dates: str = "str",
+        json_objects: bool = False,
+        overrides: Mapping[Any, Callable[[Any], Any]] | None = None,
+        missing: frozenset[int] = frozenset(),
+    ) -> None:
+        self.use_unicode = use_unicode
+        self.json_objects = json_objects
+        self.overrides = overrides or {}
+        self.missing = missing
+        self.encoding = encoding
+        self.string = text_kind(encoding) if use_unicode else BYTES
+        self.datetime = _dated(datetime.fromisoformat, converters.parse_datetime, zero_dates)
+        self.date = _dated(date.fromisoformat, converters.parse_date, zero_dates)
+
+    def kind(self, column: Column) -> Kind:
+        """Choose the kind of one column."""
+        code = column.type_code
+        override = self.overrides.get(column.extended_type or column.extended_format)
+        if override is None:
+            override = self.overrides.get(code)
+        if override is not None or code in self.missing:
+            return self._custom(column, override)
+        if code in _INTEGERS:
+            return INTEGER
+        if code in _STRINGS:
+            return self._string(column)
+        if code in _FLOATS:
+            return FLOAT
+        if code in _DECIMALS:
+            return DECIMAL
+        if code in _DATETIMES:
+            return self.datetime
+        if code in _DATES:
+            return self.date
+        if code == FIELD_TYPE.TIME:
+            return TIME
+        if code == FIELD_TYPE.JSON:
+            return self._json()
+        if code == FIELD_TYPE.VECTOR:
+            return VECTOR
+        return BYTES if code in _ALWAYS_BYTES or column.is_binary else self.string
+
+    def _string(self, column: Column) -> Kind:
+        if column.extended_format == "json":
+            return self._json()
+        if column.is_binary and not column.extended_type:
+            return BYTES
+        return self.string
+
+    def _json(self) -> Kind:
+        if self.json_objects:
+            return JSON_OBJECT
+        # JSON reports charset binary but is sent in the connection's (P44)
+        return self.string
+
+    def _codec(self, column: Column) -> str | None:
+        """Return the codec of what a user's converter gets; None leaves it the bytes."""
+        if not self.use_unicode or column.type_code in _ALWAYS_BYTES:
+            return None
+        if column.type_code in _STRINGS and column.is_binary and not column.extended_type:
+            return None
+        return self.encoding if column.type_code in _STRINGS else "utf-8"
+
+    def _custom(self, column: Column, convert: Callable[[Any], Any] | None) -> Kind:
+        codec = self._codec(column)
+        if convert is None:
+            return BYTES if codec is None else text_kind(codec)
+        piece = "{piece}" if codec is None else f"{{piece}}.decode({codec!r})"
+        return Kind(f"{{call}}({piece})", convert, _Custom(convert, codec))
+
+
+@dataclass(frozen=True)
+class _Custom:
+    """A user's converter over a codec; equal by content, so that signatures are shared."""
+
+    convert: Callable[[Any], Any]
+    codec: str | None
+
+    def __call__(self, piece: bytes) -> Any:
+        return self.convert(piece if self.codec is None else piece.decode(self.codec))
+
+
+def text_kind(codec: str) -> Kind:
+    template = "{piece}.decode()" if codec == "utf-8" else f"{{piece}}.decode({codec!r})"
+    return _TEXT_KINDS.setdefault(codec, Kind(template, None, partial(_text, codec)))
+
+
+_TEXT_KINDS: dict[str, Kind] = {}
+_DATED: dict[tuple[Any, str], Kind] = {}
+
+
+def _dated(
+    fast: Callable[[str], Any], parse: Callable[[str, Any], Any], zero_dates: str
+) -> Kind:
+    def convert(piece: bytes) -> Any:
+        return parse(piece.decode("ascii"), zero_dates)
+
+    return _DATED.setdefault(
+        (fast, zero_dates), Kind("{call}({piece}.decode())", fast, convert)
+    )

@@ -1,0 +1,121 @@
+"""The login dialogue: which plugin answers, with which password, until OK or ERR."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+from pymy import err
+from pymy.constants import CLIENT, CR
+from pymy.options import Options
+from pymy.protocol.auth import AuthContext, find_plugin
+from pymy.protocol.needs import Conversation
+from pymy.protocol.packets import Ok, parse_ok
+from pymy.protocol.session import Session
+from pymy.protocol.wire import Reader, malformed
+
+# What is tried first where the server's own default is unknown here; the server then switches.
+COMMON_PLUGIN = "mysql_native_password"
+
+
+class Login:
+    """One login over one session, factor by factor."""
+
+    def __init__(self, session: Session, options: Options, passwords: Sequence[bytes]) -> None:
+        self.session = session
+        self.options = options
+        self.passwords = passwords
+        self.factor = 0
+        self.plugin_name = ""
+        self._plugin: Generator[bytes | None, bytes, None] | None = None
+
+    def begin(self, preferred: str, nonce: bytes) -> bytes:
+        """Return the first answer, by the server's preferred plugin (X8) where pymy has it."""
+        try:
+            return self._start(preferred or COMMON_PLUGIN, nonce) or b""
+        except err.Error:
+            # The account may well use another plugin than the server's default: let it switch.
+            if self._allowed(COMMON_PLUGIN) and preferred != COMMON_PLUGIN:
+                return self._start(COMMON_PLUGIN, nonce) or b""
+            self.plugin_name, self._plugin = COMMON_PLUGIN, None
+            return b""
+
+    def converse(self) -> Conversation[Ok]:
+        """Answer the server until it says OK; an ERR is raised."""
+        session = self.session
+        while True:
+            packet = yield from session.read()
+            first = packet[0]
+            if first == 0x00:
+                self._end()
+                return parse_ok(packet, session.capabilities)
+            if first == 0xFF:
+                self._end()
+                raise self._denied(packet)
+            if first == 0xFE:
+                reply = self._switch(packet)
+            elif first == 0x02 and session.capabilities & CLIENT.MULTI_FACTOR_AUTHENTICATION:
+                self.factor += 1
+                reply = self._switch(packet)
+            else:
+                reply = self._step(packet[1:] if first == 0x01 else packet)
+            if reply is not None:
+                session.put(reply)
+
+    def _denied(self, packet: bytes) -> err.Error:
+        error = self.session.error(packet)
+        error.fatal = True
+        return error
+
+    def _switch(self, packet: bytes) -> bytes | None:
+        """Follow AuthSwitchRequest or AuthNextFactor: plugin name to NUL, its data (P24, P41)."""
+        self._end()
+        if len(packet) == 1:
+            # the request of servers from before 5.5 for the hash of MySQL 3.23
+            return self._start("mysql_old_password", b"")
+        reader = Reader(packet, 1)
+        name = reader.until_nul().decode("ascii", "replace")
+        return self._start(name, reader.rest())
+
+    def _allowed(self, name: str) -> bool:
+        return self.options.restricted_auth is None or name in self.options.restricted_auth
+
+    def _start(self, name: str, nonce: bytes) -> bytes | None:
+        if not self._allowed(name):
+            raise err.OperationalError(
+                CR.CR_AUTH_PLUGIN_ERR,
+                f"The server asks for {name!r}, which restricted_auth does not list",
+                fatal=True,
+            )
+        if self.factor >= len(self.passwords):
+            raise err.OperationalError(
+                CR.CR_AUTH_PLUGIN_ERR,
+                f"The account asks for factor {self.factor + 1}: give password{self.factor + 1}=",
+                fatal=True,
+            )
+        options = self.options
+        context = AuthContext(
+            user=options.user,
+            password=self.passwords[self.factor],
+            nonce=nonce,
+            tls=self.session.tls,
+            local=self.session.local,
+            server_public_key=options.server_public_key,
+            allow_public_key_retrieval=options.allow_public_key_retrieval,
+            allow_cleartext=options.allow_cleartext_password,
+        )
+        self._plugin = find_plugin(name, options.auth_plugin_map)(context)
+        self.plugin_name = name
+        return next(self._plugin)
+
+    def _step(self, data: bytes) -> bytes | None:
+        if self._plugin is not None:
+            try:
+                return self._plugin.send(data)
+            except StopIteration:
+                pass
+        raise malformed(f"more questions than {self.plugin_name} knows", data)
+
+    def _end(self) -> None:
+        if self._plugin is not None:
+            self._plugin.close()
+            self._plugin = None

@@ -1,0 +1,244 @@
+"""COM_QUERY and every shape of its answer.
+
+::
+
+    COM_QUERY -> OK                                              no rows
+               | ERR
+               | 0xFB file name -> file content -> OK | ERR      LOAD DATA LOCAL INFILE
+               | column count, columns, [EOF], rows, EOF|OK|ERR  rows
+    and again from the top while the status says SERVER_MORE_RESULTS_EXISTS
+
+Sources: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query.html
+    https://mariadb.com/docs/server/reference/clientserver-protocol/2-text-protocol/com_query
+"""
+
+from __future__ import annotations
+
+from pymy import err
+from pymy.constants import CLIENT, COMMAND
+from pymy.protocol.attributes import Attributes, attribute_block
+from pymy.protocol.columns import parse_column
+from pymy.protocol.infile import send_file
+from pymy.protocol.needs import Conversation, Need
+from pymy.protocol.packets import is_terminator, parse_eof, parse_ok, parse_terminator
+from pymy.protocol.result import Head, Result
+from pymy.protocol.rows import Row, decoder_for
+from pymy.protocol.session import Session
+from pymy.protocol.state import State
+from pymy.protocol.wire import Reader, malformed
+
+COM_QUERY = int(COMMAND.COM_QUERY)
+QUERY_ATTRIBUTES = int(CLIENT.QUERY_ATTRIBUTES)
+# What a connection remembers of earlier results' metadata: repeated statements parse no columns.
+HEADS_KEPT = 64
+HEAD_BYTES_KEPT = 64 * 1024
+
+
+def begin(session: Session) -> Conversation[None]:
+    """Bring the line to rest: what earlier results left unread is read and dropped."""
+    while session.state in (State.STREAMING, State.RESULTS):
+        yield from discard(session)
+    if session.state is not State.READY:
+        raise session.unusable()
+    session.bytes_sent = 0
+    session.inbox.shrink()
+    session.move(State.BUSY)
+
+
+def query(
+    session: Session, sql: bytes, *, stream: bool = False, attributes: Attributes | None = None
+) -> Conversation[Result]:
+    """Run one text and read its first result; ``stream`` leaves the rows on the line."""
+    yield from begin(session)
+    # kept only to check which file a server may ask for
+    session.statement = sql if session.files_allowed else b""
+    if session.capabilities & QUERY_ATTRIBUTES:
+        sql = attribute_block(attributes) + sql
+    session.command(COM_QUERY, sql)
+    return (yield from read_result(session, stream))
+
+
+def next_result(session: Session, *, stream: bool = False) -> Conversation[Result | None]:
+    """Read the next result of the last text, None when there is none."""
+    while session.state is State.STREAMING:
+        yield from discard_rows(session)
+    if session.state is State.READY:
+        return None
+    if session.state is not State.RESULTS:
+        raise session.unusable()
+    session.move(State.BUSY)
+    return (yield from read_result(session, stream))
+
+
+def read_result(session: Session, stream: bool) -> Conversation[Result]:
+    packet = yield from session.read()
+    first = packet[0]
+    if first == 0x00:
+        return Result(ok=session.rest(parse_ok(packet, session.capabilities)))
+    if first == 0xFF:
+        raise session.error(packet)
+    if first == 0xFB:
+        ok = yield from send_file(session, packet[1:])
+        return Result(ok=session.rest(ok))
+    result = Result((yield from read_head(session, packet)))
+    if stream:
+        session.streaming = result
+        session.move(State.STREAMING)
+    else:
+        yield from read_rows(session, result)
+    return result
+
+
+def read_head(session: Session, packet: bytes) -> Conversation[Head]:
+    """Read the column definitions; the same ones as in an earlier result are not parsed again."""
+    reader = Reader(packet)
+    count = reader.lenenc()
+    if not count:
+        raise malformed("a result set without columns", packet)
+    definitions = []
+    size = 0
+    for _ in range(count):
+        definition = session.take()
+        if definition is None:
+            definition = yield from session.read()
+        if definition[0] == 0xFF:
+            raise session.error(definition)
+        definitions.append(definition)
+        size += len(definition)
+    if not session.deprecate_eof:
+        end = yield from session.read()
+        if end[0] == 0xFF:
+            raise session.error(end)
+        if not is_terminator(end, deprecate_eof=False):
+            raise malformed("no end behind the column definitions", end)
+        session.accept(parse_eof(end))
+    key = b"".join(definitions)
+    head: Head | None = session.heads.get(key)
+    if head is None or len(head.columns) != count:
+        columns = tuple(parse_column(each, session.capabilities) for each in definitions)
+        head = Head(columns, decoder_for(columns, session.decoding, session.checks_sequence))
+        if size <= HEAD_BYTES_KEPT:
+            while len(session.heads) >= HEADS_KEPT:
+                session.heads.pop(next(iter(session.heads)))
+            session.heads[key] = head
+    return head
+
+
+def read_rows(session: Session, result: Result) -> Conversation[None]:
+    """Read all rows; a value that will not convert is raised once the rest has been dropped."""
+    try:
+        while result.unread:
+            if not read_batch(session, result, result.rows):
+                yield Need.READ
+    except err.DataError as exc:
+        yield from _drop_rest(session, result)
+        raise exc from exc.__cause__
+
+
+def fetch_batch(session: Session) -> Conversation[list[Row]]:
+    """Read the rows that have arrived, at least one; an empty list is the end of the set."""
+    if session.state is not State.STREAMING:
+        raise session.unusable()
+    result: Result = session.streaming
+    session.move(State.BUSY)
+    rows: list[Row] = []
+    try:
+        while not rows and result.unread:
+            if not read_batch(session, result, rows):
+                yield Need.READ
+    except err.DataError as exc:
+        yield from _drop_rest(session, result)
+        raise exc from exc.__cause__
+    if result.unread:
+        session.move(State.STREAMING)
+    return rows
+
+
+def read_batch(session: Session, result: Result, rows: list[Row]) -> bool:
+    """Decode the complete rows in the inbox; False when nothing could be taken from it.
+
+    Ends the result at its terminator. A DataError leaves the inbox behind the row that raised it.
+    """
+    assert result.head is not None
+    head = result.head
+    inbox = session.inbox
+    start = inbox.start
+    if inbox.end - start >= 4:
+        data = inbox.data
+        size = data[start] | data[start + 1] << 8 | data[start + 2] << 16
+        if inbox.end - start >= 4 + size and not session.joining:
+            held = bytes(inbox.view[start : inbox.end])
+            try:
+                stop, session.sequence = head.decoder.decode(
+                    held, 0, session.sequence, head.columns, rows
+                )
+            except err.DataError as exc:
+                stop, session.sequence = exc.position  # type: ignore[attr-defined]
+                inbox.start = start + stop
+                raise
+            inbox.start = start + stop
+    packet = session.take()
+    if packet is None:
+        return inbox.start != start
+    if is_terminator(packet, session.deprecate_eof):
+        first = not (rows or result.rows or result.head_ended)
+        if first and session.deprecate_eof and len(packet) == 5:
+            # A proxy that agreed to DEPRECATE_EOF and sends the EOF behind columns anyway (P9).
+            result.head_ended = True
+            return True
+        result.ok = session.rest(parse_terminator(packet, session.capabilities))
+        result.unread = False
+        session.streaming = None
+    elif packet[0] == 0xFF:
+        result.unread = False
+        session.streaming = None
+        raise session.error(packet)
+    else:
+        rows.append(head.decoder.decode_row(packet, head.columns))
+    return True
+
+
+def _drop_rest(session: Session, result: Result) -> Conversation[None]:
+    """Skip what is left of a result whose rows cannot be delivered."""
+    session.streaming = result
+    if session.state is State.BUSY:
+        session.move(State.STREAMING)
+    yield from discard_rows(session)
+
+
+def discard_rows(session: Session, limit: int | None = None) -> Conversation[bool]:
+    """Drop the unread rows of the current set; False when ``limit`` bytes did not bring its end."""
+    result: Result = session.streaming
+    session.move(State.BUSY)
+    dropped = 0
+    while True:
+        packet = session.take()
+        if packet is None:
+            if limit is not None and dropped > limit:
+                session.move(State.STREAMING)
+                return False
+            yield Need.READ
+            continue
+        dropped += len(packet) + 4
+        if packet[0] == 0xFF:
+            result.unread = False
+            session.streaming = None
+            raise session.error(packet)
+        if is_terminator(packet, session.deprecate_eof):
+            result.ok = session.rest(parse_terminator(packet, session.capabilities))
+            result.unread = False
+            session.streaming = None
+            return True
+
+
+def discard(session: Session) -> Conversation[None]:
+    """Drop everything that is left of the last text's results; an ERR ends them all (P10, P11)."""
+    while session.state in (State.STREAMING, State.RESULTS):
+        try:
+            if session.state is State.STREAMING:
+                yield from discard_rows(session)
+            else:
+                yield from next_result(session, stream=True)
+        except err.Error:
+            if not session.usable():
+                raise

@@ -1,0 +1,308 @@
+"""The session: the one object that owns a connection's bytes, state and running conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pymy import err
+from pymy.constants import CLIENT, CR, SERVER_STATUS
+from pymy.protocol.framing import Framing
+from pymy.protocol.needs import Conversation, Need
+from pymy.protocol.packets import (
+    MORE_RESULTS,
+    TRACK_SCHEMA,
+    TRACK_SYSTEM_VARIABLE,
+    Greeting,
+    Ok,
+    Progress,
+    SessionChange,
+    is_progress,
+    parse_err,
+    parse_progress,
+)
+from pymy.protocol.state import MOVES, State
+
+NO_BACKSLASH_ESCAPES = int(SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES)
+
+
+class Session(Framing):
+    """Runs one conversation at a time and says after each step what it needs.
+
+    A transport serves the needs and knows nothing of the protocol. The session resumes the
+    conversation itself, so whoever waits for the result holds no half of it. Whatever a server
+    sends, only ``pymy.Error`` comes out of ``result()``; afterwards ``state`` is either at a packet
+    boundary or BROKEN.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = State.CONNECTING
+        self.need = Need.DONE
+        self.greeting: Greeting | None = None
+        self.capabilities = 0
+        self.status = 0
+        self.mariadb = False
+        self.tls = False
+        self.local = False
+        self.schema: str | None = None
+        self.variables: dict[str, str] = {}
+        self.last_ok = Ok()
+        self.progress: Callable[[Progress], object] | None = None
+        self.broken_by: err.Error | None = None
+        self.files_allowed = False
+        self.statement = b""
+        self.file_name = b""
+        self.streaming: Any = None
+        self.decoding: Any = None
+        self.heads: dict[bytes, Any] = {}
+        self._conversation: Conversation[Any] | None = None
+        self._wants = Need.DONE
+        self._outcome: Any = None
+        self._error: BaseException | None = None
+        self._raised: Exception | None = None
+
+    # -- state
+
+    def move(self, state: State) -> None:
+        """Change state; a move that the table does not know is a bug of pymy."""
+        if state is not self.state:
+            if state not in MOVES[self.state]:
+                raise AssertionError(f"{self.state.name} -> {state.name} is not a move")
+            self.state = state
+
+    def usable(self) -> bool:
+        return self.state in (State.READY, State.STREAMING, State.RESULTS)
+
+    def break_off(self, error: err.Error) -> None:
+        """Mark the connection unusable; the first reason is kept."""
+        if self.state not in (State.BROKEN, State.CLOSED):
+            self.broken_by = error
+            self.move(State.BROKEN)
+
+    def unusable(self) -> err.Error:
+        """Make the error for a command on a connection that cannot carry one."""
+        if self.state is State.CLOSED:
+            return err.InterfaceError(
+                0, "The connection is closed: open a new one with pymy.connect()", sent=False
+            )
+        if self.state is State.BROKEN:
+            reason = f" ({self.broken_by.message})" if self.broken_by is not None else ""
+            return err.InterfaceError(
+                CR.CR_SERVER_GONE_ERROR,
+                f"The connection was lost earlier{reason}: open a new one with pymy.connect()",
+                sent=False,
+                fatal=True,
+            )
+        return self.busy()
+
+    @staticmethod
+    def busy() -> err.Error:
+        return err.InterfaceError(
+            CR.CR_COMMANDS_OUT_OF_SYNC,
+            "The connection is busy with another command, perhaps of another thread: "
+            "use one connection for each thread",
+            sent=False,
+        )
+
+    # -- running a conversation
+
+    def start(self, conversation: Conversation[Any]) -> Need:
+        """Begin a conversation and run it to its first need."""
+        if self._conversation is not None:
+            conversation.close()
+            raise self.busy()
+        self._conversation = conversation
+        self._outcome = self._error = None
+        return self.resume()
+
+    def resume(self, answer: Any = None) -> Need:
+        conversation = self._conversation
+        assert conversation is not None
+        try:
+            self._wants = conversation.send(answer)
+        except StopIteration as stop:
+            return self._finish(stop.value, None)
+        except BaseException as exc:
+            return self._finish(None, exc)
+        self.need = Need.WRITE if self._out else self._wants
+        return self.need
+
+    def fail(self, error: BaseException) -> Need:
+        """Resume the conversation with an error of the outside world."""
+        conversation = self._conversation
+        assert conversation is not None
+        try:
+            self._wants = conversation.throw(error)
+        except StopIteration as stop:
+            return self._finish(stop.value, None)
+        except BaseException as exc:
+            return self._finish(None, exc)
+        self.need = Need.WRITE if self._out else self._wants
+        return self.need
+
+    def _finish(self, outcome: Any, error: BaseException | None) -> Need:
+        self._conversation = None
+        self._outcome = outcome
+        self.need = self._wants = Need.DONE
+        if error is not None:
+            self._error = self._settle_error(error)
+        elif self._raised is not None:
+            self._error, self._raised = self._raised, None
+        return Need.DONE
+
+    def _settle_error(self, error: BaseException) -> BaseException:
+        """Turn what a hostile packet provoked into a ProtocolError, and break when out of step."""
+        in_step = self.usable()
+        if not in_step and isinstance(error, Exception) and not isinstance(error, err.MySQLError):
+            cause, error = error, err.ProtocolError(
+                CR.CR_MALFORMED_PACKET,
+                f"The server's answer makes no sense ({type(error).__name__}: {error}). "
+                "The connection is closed",
+            )
+            error.__cause__ = cause
+        if isinstance(error, err.Error):
+            if not self.bytes_sent:
+                error.sent = False
+            if self.wrong_sequence or (error.fatal and self.state is not State.CLOSED):
+                error.fatal = True
+                self.break_off(error)
+            elif not in_step:
+                error.fatal = True
+        if not in_step:
+            lost = err.OperationalError(
+                CR.CR_SERVER_LOST, f"a command was interrupted: {error}", fatal=True
+            )
+            self.break_off(error if isinstance(error, err.Error) else lost)
+        return error
+
+    def result(self) -> Any:
+        """Return what the conversation returned, or raise what it raised."""
+        error = self._error
+        outcome = self._outcome
+        self._outcome = self._error = None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error
+        return outcome
+
+    # -- what the transport reports
+
+    def filled(self, count: int) -> Need:
+        """Take ``count`` bytes that were received into ``space()``."""
+        try:
+            self.received(count)
+        except err.Error as exc:
+            self.break_off(exc)
+            return self.fail(exc) if self._conversation is not None else Need.DONE
+        if self._wants is Need.READ and not self._out:
+            return self.resume()
+        return self.need
+
+    def sent(self, count: int) -> Need:
+        """Take note that ``count`` bytes of ``output()`` went out."""
+        self.left(count)
+        if self._out:
+            return Need.WRITE
+        if self._wants is Need.WRITE:
+            return self.resume()
+        self.need = self._wants
+        return self.need
+
+    def eof(self) -> Need:
+        """The peer hung up."""
+        return self.lost("the server closed the connection")
+
+    def lost(self, how: str, cause: BaseException | None = None, *, errno: int = 0) -> Need:
+        """The link failed; what the server may have said about it comes first (P15, P20)."""
+        error = self._last_words() or err.OperationalError(
+            errno or CR.CR_SERVER_LOST,
+            f"Lost connection to the server: {how}. Open a new connection",
+            fatal=True,
+        )
+        error.fatal = True
+        error.__cause__ = cause
+        self._out = b""
+        self._out_at = 0
+        self.break_off(error)
+        return self.fail(error) if self._conversation is not None else Need.DONE
+
+    def _last_words(self) -> err.Error | None:
+        """Parse an ERR that arrived while nobody was reading."""
+        try:
+            packet = self.take()
+            if packet is not None and packet[0] == 0xFF and not is_progress(packet):
+                return parse_err(packet, mariadb=self.mariadb)
+        except err.Error:
+            pass
+        return None
+
+    def abandon(self) -> None:
+        """Drop the running conversation: its caller was interrupted, the connection is lost."""
+        conversation, self._conversation = self._conversation, None
+        if conversation is not None:
+            conversation.close()
+        self.need = self._wants = Need.DONE
+        self.break_off(
+            err.OperationalError(CR.CR_SERVER_LOST, "a command was interrupted", fatal=True)
+        )
+
+    # -- shared by the conversations
+
+    @property
+    def deprecate_eof(self) -> bool:
+        return bool(self.capabilities & CLIENT.DEPRECATE_EOF)
+
+    @property
+    def no_backslash_escapes(self) -> bool:
+        return bool(self.status & NO_BACKSLASH_ESCAPES)
+
+    def read(self) -> Conversation[bytes]:
+        """Read one packet; progress reports are passed on, errors are not touched."""
+        while True:
+            packet = self.take()
+            if packet is None:
+                yield Need.READ
+            elif self.capabilities & CLIENT.PROGRESS and is_progress(packet):
+                report = parse_progress(packet)
+                # sent with a number of its own, outside the count of the answer's packets
+                self._report(report)
+            else:
+                return packet
+
+    def _report(self, report: Progress) -> None:
+        """Call the user's callback; what it raises waits until the answer has been read."""
+        if self.progress is not None and self._raised is None:
+            try:
+                self.progress(report)
+            except Exception as exc:
+                self._raised = exc
+
+    def error(self, packet: bytes) -> err.Error:
+        """Parse an ERR that ends an answer: the line is at rest behind it."""
+        error = parse_err(packet, mariadb=self.mariadb)
+        if self.state is State.BUSY:
+            self.move(State.READY)
+        return error
+
+    def accept(self, ok: Ok) -> Ok:
+        """Take over status flags and session changes of an OK or EOF."""
+        self.status = ok.status
+        self.last_ok = ok
+        for change in ok.session_changes:
+            self._track(change)
+        return ok
+
+    def rest(self, ok: Ok) -> Ok:
+        """Come to rest behind the OK or EOF that ends a result."""
+        self.accept(ok)
+        self.move(State.RESULTS if ok.status & MORE_RESULTS else State.READY)
+        return ok
+
+    def _track(self, change: SessionChange) -> None:
+        if change.kind == TRACK_SCHEMA:
+            self.schema = change.value or None
+        elif change.kind == TRACK_SYSTEM_VARIABLE and len(self.variables) < 1000:
+            self.variables[change.name] = change.value

@@ -1,0 +1,33 @@
+"""The states of a connection and the moves between them.
+
+Everything that changes a connection's state is in this file and in ``Session.move``.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class State(Enum):
+    """Where a connection stands with its server."""
+
+    CONNECTING = "the handshake has not ended"
+    READY = "at a packet boundary, nothing pending: any command may go out"
+    BUSY = "a command is out and its answer is not read to a resting point"
+    STREAMING = "at a packet boundary, more rows of the current result set wait to be read"
+    RESULTS = "at a packet boundary, more result sets of the last command wait to be read"
+    BROKEN = "out of step or cut off: only closing is left"
+    CLOSED = "closed by this side"
+
+
+MOVES: dict[State, frozenset[State]] = {
+    State.CONNECTING: frozenset({State.READY, State.BROKEN, State.CLOSED}),
+    State.READY: frozenset({State.BUSY, State.BROKEN, State.CLOSED}),
+    State.BUSY: frozenset(
+        {State.READY, State.STREAMING, State.RESULTS, State.BROKEN, State.CLOSED}
+    ),
+    State.STREAMING: frozenset({State.BUSY, State.BROKEN, State.CLOSED}),
+    State.RESULTS: frozenset({State.BUSY, State.BROKEN, State.CLOSED}),
+    State.BROKEN: frozenset({State.CLOSED}),
+    State.CLOSED: frozenset(),
+}

@@ -1,0 +1,115 @@
+"""Transactions, savepoints and XA as conversations, and the SQL they consist of."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pymy import err
+from pymy.protocol.needs import Conversation
+from pymy.protocol.query import query
+from pymy.protocol.result import Result
+from pymy.protocol.session import Session
+
+ISOLATION_LEVELS = frozenset(
+    {"READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"}
+)
+
+
+class Xid(NamedTuple):
+    """A global transaction's id: gtrid and bqual take 64 bytes each at most."""
+
+    format_id: int
+    global_transaction_id: str
+    branch_qualifier: str
+
+    def sql(self) -> str:
+        """Write the id in hexadecimal, which no quote or backslash can leave."""
+        return f"X'{_hex(self[1])}',X'{_hex(self[2])}',{self.format_id}"
+
+
+def _hex(part: str) -> str:
+    return part.encode("utf-8", "surrogateescape").hex()
+
+
+def make_xid(format_id: int, global_transaction_id: str, branch_qualifier: str) -> Xid:
+    if not 0 <= format_id <= 0x7FFFFFFF:
+        raise err.ProgrammingError(0, f"format_id {format_id} is not between 0 and 2147483647")
+    for part in (global_transaction_id, branch_qualifier):
+        if len(part.encode("utf-8", "surrogateescape")) > 64:
+            raise err.ProgrammingError(0, "the parts of an XA id take 64 bytes each at most")
+    return Xid(format_id, global_transaction_id, branch_qualifier)
+
+
+def run(session: Session, *statements: str) -> Conversation[Result]:
+    """Run statements one after the other; the result is the last one's."""
+    for statement in statements:
+        result = yield from query(session, statement.encode("utf-8"))
+    return result
+
+
+def start(
+    session: Session,
+    isolation: str | None,
+    read_only: bool | None,
+    consistent_snapshot: bool,
+) -> Conversation[Result]:
+    return (yield from run(session, *start_statements(isolation, read_only, consistent_snapshot)))
+
+
+def start_statements(
+    isolation: str | None, read_only: bool | None, consistent_snapshot: bool
+) -> list[str]:
+    """Build SET TRANSACTION (for the next transaction only) and START TRANSACTION."""
+    statements = []
+    if isolation is not None:
+        level = " ".join(isolation.upper().replace("-", " ").replace("_", " ").split())
+        if level not in ISOLATION_LEVELS:
+            raise err.ProgrammingError(
+                0, f"isolation {isolation!r} is none of {', '.join(sorted(ISOLATION_LEVELS))}"
+            )
+        statements.append(f"SET TRANSACTION ISOLATION LEVEL {level}")
+    traits = []
+    if consistent_snapshot:
+        traits.append("WITH CONSISTENT SNAPSHOT")
+    if read_only is not None:
+        traits.append("READ ONLY" if read_only else "READ WRITE")
+    statements.append(" ".join(("START TRANSACTION", ", ".join(traits))).strip())
+    return statements
+
+
+def xa_prepare(session: Session, xid: Xid) -> Conversation[Result]:
+    return (yield from run(session, f"XA END {xid.sql()}", f"XA PREPARE {xid.sql()}"))
+
+
+def xa_commit(session: Session, xid: Xid, *, prepared: bool) -> Conversation[Result]:
+    """Commit a prepared transaction, or an open one in one phase."""
+    if prepared:
+        return (yield from run(session, f"XA COMMIT {xid.sql()}"))
+    return (
+        yield from run(session, f"XA END {xid.sql()}", f"XA COMMIT {xid.sql()} ONE PHASE")
+    )
+
+
+def xa_rollback(session: Session, xid: Xid, *, prepared: bool) -> Conversation[Result]:
+    end = () if prepared else (f"XA END {xid.sql()}",)
+    return (yield from run(session, *end, f"XA ROLLBACK {xid.sql()}"))
+
+
+def xa_recover(session: Session) -> Conversation[list[Xid]]:
+    """List the prepared transactions; XA RECOVER gives lengths and both parts in one string."""
+    convert = "" if session.mariadb else " CONVERT XID"
+    result = yield from query(session, f"XA RECOVER{convert}".encode())
+    found = []
+    for format_id, gtrid_length, bqual_length, data in result.rows:
+        raw = _xid_bytes(data)
+        gtrid = raw[:gtrid_length].decode("utf-8", "surrogateescape")
+        bqual = raw[gtrid_length : gtrid_length + bqual_length].decode("utf-8", "surrogateescape")
+        found.append(Xid(format_id, gtrid, bqual))
+    return found
+
+
+def _xid_bytes(data: str | bytes) -> bytes:
+    if isinstance(data, bytes):
+        return data
+    # MySQL's CONVERT XID writes 0x...
+    return bytes.fromhex(data[2:]) if data.startswith("0x") else data.encode("utf-8")

@@ -1,0 +1,106 @@
+"""Row factories: what a row of a result is to the program.
+
+A row factory gets the columns of a result set once and returns the function that makes one row from
+the tuple of its values::
+
+    conn.cursor(row_factory=rows.dict_row)
+    conn.cursor(row_factory=rows.dataclass_row(Item))
+"""
+
+from __future__ import annotations
+
+import re
+from collections import namedtuple
+from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass
+from keyword import iskeyword
+from typing import Any, TypeVar
+
+from . import err
+from .protocol.columns import Column
+
+T = TypeVar("T")
+Make = Callable[[tuple[Any, ...]], T]
+RowFactory = Callable[[Sequence[Column]], Make[T]]
+
+
+def unique_names(columns: Sequence[Column]) -> list[str]:
+    """Return the columns' names; one that came before gets its table in front (as PyMySQL does),
+    and a number where even that came before, so that no value is lost."""
+    names: list[str] = []
+    for column in columns:
+        name = column.name if column.name not in names else f"{column.table}.{column.name}"
+        number, base = 2, name
+        while name in names:
+            name = f"{base}.{number}"
+            number += 1
+        names.append(name)
+    return names
+
+
+def tuple_row(columns: Sequence[Column]) -> Make[tuple[Any, ...]]:
+    """Rows as tuples, the default."""
+    return tuple
+
+
+def dict_row(columns: Sequence[Column]) -> Make[dict[str, Any]]:
+    """Rows as dicts by column name; a name that occurs again is ``table.name``."""
+    names = unique_names(columns)
+    return lambda row: dict(zip(names, row, strict=True))
+
+
+def namedtuple_row(columns: Sequence[Column]) -> Make[Any]:
+    """Rows as named tuples; what Python allows no name (``count(*)``, ``class``) is cleaned."""
+    names: list[str] = []
+    for name in unique_names(columns):
+        clean = re.sub(r"\W+", "_", name).strip("_") or "column"
+        if clean[0].isdigit() or iskeyword(clean) or clean.startswith("_"):
+            clean = f"f_{clean}"
+        while clean in names:
+            clean += "_"
+        names.append(clean)
+    row: Any = namedtuple("Row", names)
+    make: Make[Any] = row._make
+    return make
+
+
+def dataclass_row(cls: type[T]) -> RowFactory[T]:
+    """Rows as objects of a dataclass, or any class that takes the columns as keywords.
+
+    Raises ProgrammingError, once the result is read, when columns and fields differ; the
+    connection stays usable.
+    """
+
+    def factory(columns: Sequence[Column]) -> Make[T]:
+        names = [column.name for column in columns]
+        if is_dataclass(cls):
+            known = {field.name for field in fields(cls) if field.init}
+            unknown = [name for name in names if name not in known]
+            if unknown or len(set(names)) != len(names):
+                shown = ", ".join(unknown or sorted({n for n in names if names.count(n) > 1}))
+                raise err.ProgrammingError(
+                    0,
+                    f"{cls.__name__} has no single field for the column(s) {shown}; "
+                    "name each column once, as the fields, with AS",
+                )
+        return lambda row: cls(**dict(zip(names, row, strict=True)))
+
+    return factory
+
+
+def scalar_row(columns: Sequence[Column]) -> Make[Any]:
+    """Rows as their first value."""
+    return lambda row: row[0]
+
+
+def nested_row(columns: Sequence[Column]) -> Make[dict[str, dict[str, Any]]]:
+    """Rows as one dict a table (by its alias): ``{"item": {"id": 1}, "": {"total": 3}}``."""
+    places = [(column.table, column.name) for column in columns]
+
+    def make(row: tuple[Any, ...]) -> dict[str, dict[str, Any]]:
+        nested: dict[str, dict[str, Any]] = {}
+        for (table, name), value in zip(places, row, strict=True):
+            nested.setdefault(table, {})[name] = value
+        return nested
+
+    return make

@@ -1,0 +1,146 @@
+"""Cut SQL text into tokens, as far as a client must understand it.
+
+One compiled pattern per SQL mode. Every quantifier that could give characters back is possessive,
+so time is linear in the text, whatever it holds. A string, identifier or comment that never ends
+goes on to the end.
+
+Source: https://dev.mysql.com/doc/refman/8.4/en/string-literals.html
+https://dev.mysql.com/doc/refman/8.4/en/comments.html
+https://dev.mysql.com/doc/refman/8.4/en/sql-mode.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Literal, NamedTuple, cast
+
+Kind = Literal["space", "comment", "string", "identifier", "placeholder", "word", "symbol"]
+
+
+class Token(NamedTuple):
+    """One piece of SQL: `sql[token.start:token.end] == token.text`."""
+
+    kind: Kind
+    text: str
+    start: int
+
+    @property
+    def end(self) -> int:
+        """Offset of the first character after the token."""
+        return self.start + len(self.text)
+
+
+_SPACE = r"[\t-\r ]++"
+# "--" opens a comment only before a blank, a control character or the end: "5--1" is arithmetic.
+_LINE_COMMENT = r"#[^\n]*+|--(?=[\x00-\x20\x7f]|\Z)[^\n]*+"
+_BLOCK_COMMENT = r"/\*(?:[^*]++|\*(?!/))*+(?:\*/)?"
+# What /*! and MariaDB's /*M! hold is executed; here the marks alone are comments.
+_EXECUTABLE_MARKS = r"/\*M?!\d*+|\*/"
+_BACKTICKED = r"`(?:[^`]++|``)*+`?"
+_NAMED = r":(?<![0-9A-Za-z_:]:)[A-Za-z_\x80-\U0010ffff][0-9A-Za-z_\x80-\U0010ffff]*+"
+_WORD = r"[0-9A-Za-z_$\x80-\U0010ffff]++"
+
+
+def _quoted(quote: str, no_backslash_escapes: bool) -> str:
+    if no_backslash_escapes:
+        return rf"{quote}(?:[^{quote}]++|{quote}{quote})*+{quote}?"
+    return rf"{quote}(?:[^{quote}\\]++|{quote}{quote}|\\.?)*+{quote}?"
+
+
+def _strings(ansi_quotes: bool, no_backslash_escapes: bool) -> str:
+    single = _quoted("'", no_backslash_escapes)
+    return single if ansi_quotes else single + "|" + _quoted('"', no_backslash_escapes)
+
+
+def _identifiers(ansi_quotes: bool) -> str:
+    return _BACKTICKED + "|" + _quoted('"', True) if ansi_quotes else _BACKTICKED
+
+
+@lru_cache(maxsize=8)
+def _pattern(ansi_quotes: bool, no_backslash_escapes: bool, executable: bool) -> re.Pattern[str]:
+    comments = f"{_LINE_COMMENT}|{_BLOCK_COMMENT}"
+    if executable:
+        comments = f"{_EXECUTABLE_MARKS}|{comments}"
+    kinds = {
+        "space": _SPACE,
+        "word": _WORD,
+        "string": _strings(ansi_quotes, no_backslash_escapes),
+        "identifier": _identifiers(ansi_quotes),
+        "comment": comments,
+        "placeholder": rf"\?++|{_NAMED}",
+        "symbol": ".",
+    }
+    return re.compile("|".join(f"(?P<{kind}>{rule})" for kind, rule in kinds.items()), re.DOTALL)
+
+
+@lru_cache(maxsize=16)
+def placeholder_pattern(
+    placeholder: Literal["?", ":"], ansi_quotes: bool, no_backslash_escapes: bool
+) -> re.Pattern[str]:
+    """Return a pattern that finds placeholders, and whatever may hide one, by first character."""
+    # Each alternative begins with a literal character: `re` then skips plain text fast.
+    rules = [
+        _strings(ansi_quotes, no_backslash_escapes),
+        _identifiers(ansi_quotes),
+        _LINE_COMMENT,
+        _BLOCK_COMMENT,
+        r"\?++" if placeholder == "?" else _NAMED,
+    ]
+    return re.compile("|".join(rules), re.DOTALL)
+
+
+def tokenize(
+    sql: str,
+    *,
+    ansi_quotes: bool = False,
+    no_backslash_escapes: bool = False,
+    executable_comments: bool = False,
+) -> Iterator[Token]:
+    """Yield the tokens of `sql`; joined, their texts are `sql` again.
+
+    Nothing goes over the wire. Never raises: text that never closes its quote or comment is one
+    token.
+
+    ansi_quotes: "..." is an identifier; default False, a string.
+    no_backslash_escapes: a backslash in a string is a plain character; default False.
+    executable_comments: cut the inside of `/*! ... */` into tokens too, since the server executes
+        it; default False, such a comment is one token.
+    Kinds: space, comment, string, identifier (quoted), placeholder (`?`, a run of `??`, `:name`),
+    word (keywords, plain names, numbers), symbol (any other character).
+
+    Source: https://dev.mysql.com/doc/refman/8.4/en/language-structure.html
+    """
+    pattern = _pattern(bool(ansi_quotes), bool(no_backslash_escapes), executable_comments)
+    for match in pattern.finditer(sql):
+        yield Token(cast(Kind, match.lastgroup), match.group(), match.start())
+
+
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a"}
+
+
+def _unescape(match: re.Match[str]) -> str:
+    char = match.group(1)
+    # \% and \_ keep their backslash: they mean something to LIKE only.
+    return match.group() if char in "%_" else _ESCAPED.get(char, char)
+
+
+def unquote(text: str, *, no_backslash_escapes: bool = False) -> str:
+    """Return the value of a string token, or the name in a quoted identifier.
+
+    text: with its quotes, as `tokenize` gives it.
+    no_backslash_escapes: as for `tokenize`; pass True for identifiers, where a backslash is never
+        special.
+    """
+    quote = text[0]
+    inside = re.compile(
+        _quoted(quote, no_backslash_escapes).removesuffix(quote + "?").join("()"), re.DOTALL
+    ).match(text)
+    body = inside.group(1)[1:] if inside else text[1:]
+    if no_backslash_escapes or "\\" not in body:
+        return body.replace(quote * 2, quote)
+    # One pass over both: \\'' must not be read as \' followed by '.
+    both = re.compile(rf"\\(.)|{quote}({quote})", re.DOTALL)
+    return both.sub(lambda m: quote if m.group(2) else _unescape(m), body)

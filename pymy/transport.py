@@ -1,0 +1,267 @@
+"""The blocking transport: the only place of the blocking driver that touches a socket."""
+
+from __future__ import annotations
+
+import queue
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from . import err
+from .constants import CR
+from .localfiles import LocalFiles
+from .options import Options
+from .protocol.needs import Conversation, Need
+from .protocol.session import Session
+from .protocol.state import State
+from .tls import build_context
+
+T = TypeVar("T")
+
+READ, WRITE, TLS, DONE = Need.READ, Need.WRITE, Need.TLS, Need.DONE
+
+
+class Deadline:
+    """A moment after which a call gives up; ``name`` and ``seconds`` are for the error."""
+
+    __slots__ = ("at", "name", "seconds")
+
+    def __init__(self, seconds: float | None, name: str) -> None:
+        self.seconds = seconds
+        self.name = name
+        self.at = None if seconds is None else time.monotonic() + seconds
+
+    def left(self) -> float | None:
+        """Return the seconds left; TimeoutError when there are none."""
+        if self.at is None:
+            return None
+        left = self.at - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+
+def dial(options: Options, deadline: Deadline) -> socket.socket:
+    """Open a connected socket to the server, trying each of the host's addresses in turn."""
+    if options.unix_socket is not None:
+        return _dial_unix(options, deadline)
+    try:
+        reasons = []
+        for family, address in resolve(options.host, options.port, deadline):
+            sock = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                if options.bind_address is not None:
+                    sock.bind((options.bind_address, 0))
+                sock.settimeout(deadline.left())
+                sock.connect(address)
+            except TimeoutError:
+                sock.close()
+                raise
+            except OSError as exc:
+                sock.close()
+                reasons.append(exc)
+                continue
+            if options.tcp_nodelay:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if options.tcp_keepalive:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            return sock
+        raise reasons[0] if reasons else OSError("the name has no address")
+    except OSError as exc:
+        raise _cannot_connect(
+            CR.CR_CONN_HOST_ERROR, f"{options.host!r}, port {options.port}", exc, deadline
+        ) from exc
+
+
+def _dial_unix(options: Options, deadline: Deadline) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(deadline.left())
+        sock.connect(str(options.unix_socket))
+    except OSError as exc:
+        sock.close()
+        raise _cannot_connect(
+            CR.CR_CONNECTION_ERROR, f"socket {options.unix_socket!r}", exc, deadline
+        ) from exc
+    return sock
+
+
+def _cannot_connect(
+    errno: int, where: str, exc: OSError, deadline: Deadline
+) -> err.OperationalError:
+    reason = f"no answer within {deadline.name}={deadline.seconds:g} s" if isinstance(
+        exc, TimeoutError
+    ) and deadline.seconds is not None else str(exc)
+    return err.OperationalError(
+        errno,
+        f"Can't connect to MySQL server on {where} ({reason}). "
+        "Is the server running, and are host, port or socket right?",
+        sent=False,
+        fatal=True,
+    )
+
+
+def resolve(host: str, port: int, deadline: Deadline) -> list[tuple[int, Any]]:
+    """Look a host's addresses up, within the deadline: getaddrinfo itself knows none."""
+    if deadline.at is None or _is_address(host):
+        return _addresses(host, port)
+    answer: queue.SimpleQueue[list[tuple[int, Any]] | OSError] = queue.SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            answer.put(_addresses(host, port))
+        except OSError as exc:
+            answer.put(exc)
+
+    threading.Thread(target=look_up, daemon=True, name="pymy-resolver").start()
+    try:
+        found = answer.get(timeout=deadline.left())
+    except queue.Empty:
+        raise TimeoutError from None
+    if isinstance(found, OSError):
+        raise found
+    return found
+
+
+def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
+    infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [(info[0], info[4]) for info in infos]
+
+
+def _is_address(host: str) -> bool:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with suppress(OSError):
+            socket.inet_pton(family, host)
+            return True
+    return False
+
+
+class SocketTransport:
+    """Serves a session's needs over one blocking socket."""
+
+    def __init__(self, sock: socket.socket, options: Options) -> None:
+        self.sock = sock
+        self._options = options
+        self._read_timeout = options.read_timeout
+        self._write_timeout = options.write_timeout
+        self._set: float | None = sock.gettimeout()
+        self._pieces: Iterator[bytes] | None = None
+        self.local = sock.family == getattr(socket, "AF_UNIX", None)
+
+    def run(
+        self, session: Session, conversation: Conversation[T], deadline: Deadline | None = None
+    ) -> T:
+        """Carry one conversation to its end.
+
+        Whatever interrupts it, a KeyboardInterrupt too, may have cost bytes: the connection is
+        then closed, never used half-read.
+        """
+        need = session.start(conversation)
+        try:
+            while need is not DONE:
+                if need is READ:
+                    need = self._receive(session, deadline)
+                elif need is WRITE:
+                    need = self._send(session, deadline)
+                elif need is TLS:
+                    need = self._start_tls(session, deadline)
+                else:
+                    need = self._next_piece(session)
+        except BaseException:
+            session.abandon()
+            self.close()
+            raise
+        if session.state is State.BROKEN:
+            self.close()
+        result: T = session.result()
+        return result
+
+    def _limit(self, timeout: float | None, deadline: Deadline | None) -> None:
+        if deadline is not None:
+            left = deadline.left()
+            if left is not None and (timeout is None or left < timeout):
+                timeout = left
+        if timeout != self._set:
+            self.sock.settimeout(timeout)
+            self._set = timeout
+
+    def _receive(self, session: Session, deadline: Deadline | None) -> Need:
+        try:
+            if deadline is not None or self._set != self._read_timeout:
+                self._limit(self._read_timeout, deadline)
+            count = self.sock.recv_into(session.space())
+        except OSError as exc:
+            return self._lost(session, exc, "read_timeout", deadline)
+        return session.filled(count) if count else session.eof()
+
+    def _send(self, session: Session, deadline: Deadline | None) -> Need:
+        try:
+            if deadline is not None or self._set != self._write_timeout:
+                self._limit(self._write_timeout, deadline)
+            count = self.sock.send(session.output())
+        except OSError as exc:
+            if not isinstance(exc, TimeoutError):
+                self._hear_out(session)
+            return self._lost(session, exc, "write_timeout", deadline)
+        return session.sent(count)
+
+    def _hear_out(self, session: Session) -> None:
+        """Fetch what the server said before it hung up on a write (P20): "packet too large"."""
+        with suppress(OSError, err.Error):
+            self.sock.settimeout(0)
+            count = self.sock.recv_into(session.space())
+            session.received(count)
+
+    def _lost(
+        self, session: Session, exc: OSError, option: str, deadline: Deadline | None
+    ) -> Need:
+        if not isinstance(exc, TimeoutError):
+            return session.lost(str(exc), exc)
+        name, seconds = option, getattr(self._options, option)
+        if deadline is not None and deadline.seconds is not None and (
+            seconds is None or deadline.seconds < seconds
+        ):
+            name, seconds = deadline.name, deadline.seconds
+        return session.lost(f"timed out, {name}={seconds:g} s", exc)
+
+    def _start_tls(self, session: Session, deadline: Deadline | None) -> Need:
+        options = self._options
+        name = options.ssl_server_hostname or ("localhost" if self.local else options.host)
+        try:
+            self._limit(None, deadline)
+            self.sock = build_context(options).wrap_socket(self.sock, server_hostname=name)
+        except TimeoutError as exc:
+            return self._lost(session, exc, "read_timeout", deadline)
+        except (ssl.SSLError, OSError, ValueError) as exc:
+            return session.lost(
+                f"TLS could not start: {exc}. See the ssl options", exc,
+                errno=CR.CR_SSL_CONNECTION_ERROR,
+            )
+        except err.Error as exc:
+            return session.fail(exc)
+        self._set = self.sock.gettimeout()
+        return session.resume()
+
+    def _next_piece(self, session: Session) -> Need:
+        try:
+            if self._pieces is None:
+                self._pieces = LocalFiles(self._options.local_infile).pieces(session.file_name)
+            piece = next(self._pieces, b"")
+        except Exception as exc:
+            self._pieces = None
+            return session.fail(exc)
+        if not piece:
+            self._pieces = None
+        return session.resume(piece)
+
+    def close(self) -> None:
+        """Close the socket at once; nothing is sent."""
+        self._pieces = None
+        self.sock.close()
+
+    def fileno(self) -> int:
+        return self.sock.fileno()
