@@ -201,7 +201,7 @@ class BaseConnection:
     def _check_process(self) -> None:
         if self._forks != _Forks.count:
             raise err.InterfaceError(
-                CR.CR_COMMANDS_OUT_OF_SYNC,
+                CR.CR_FORKED_CONNECTION,
                 "This connection was opened before a fork and belongs to the parent process: "
                 "open a new one in the child",
                 sent=False,
@@ -221,13 +221,17 @@ class BaseConnection:
     def _no_xa(self, verb: str) -> None:
         if self._xid is not None:
             raise err.ProgrammingError(
-                0, f"{verb}() is not possible within tpc_begin(): use tpc_{verb}()", sent=False
+                CR.CR_BAD_PARAMETER,
+                f"{verb}() is not possible within tpc_begin(): use tpc_{verb}()",
+                sent=False,
             )
 
     def _open_xid(self, verb: str) -> Xid:
         if self._xid is None:
             raise err.ProgrammingError(
-                0, f"tpc_{verb}() needs a transaction of tpc_begin(), or an xid", sent=False
+                CR.CR_BAD_PARAMETER,
+                f"tpc_{verb}() needs a transaction of tpc_begin(), or an xid",
+                sent=False,
             )
         return self._xid
 
@@ -350,7 +354,7 @@ class BaseConnection:
 
     @property
     def compression(self) -> str | None:
-        """"zlib" or "zstd" when the link is compressed."""
+        """ "zlib" or "zstd" when the link is compressed."""
         return self._options.compress if self._session.compression is not None else None
 
     @property

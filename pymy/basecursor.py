@@ -44,7 +44,7 @@ class BaseCursor(Generic[Conn]):
     def _open_connection(self) -> Conn:
         if self.connection is None:
             raise err.ProgrammingError(
-                CR.CR_COMMANDS_OUT_OF_SYNC, "The cursor is closed: make a new one", sent=False
+                CR.CR_CURSOR_CLOSED, "The cursor is closed: make a new one", sent=False
             )
         return self.connection
 
@@ -80,7 +80,10 @@ class BaseCursor(Generic[Conn]):
             return
         write = row_formatter(split.row, context, style)
         for statement in batches(
-            split.prefix, map(write, args), split.suffix, self.max_stmt_length,
+            split.prefix,
+            map(write, args),
+            split.suffix,
+            self.max_stmt_length,
             encoding=connection.encoding,
         ):
             yield self._note(statement)
@@ -165,7 +168,8 @@ class BaseCursor(Generic[Conn]):
             place = value
         else:
             raise err.ProgrammingError(
-                0, f"scroll mode {mode!r} is unknown: use 'relative' or 'absolute'"
+                CR.CR_BAD_PARAMETER,
+                f"scroll mode {mode!r} is unknown: use 'relative' or 'absolute'",
             )
         if not 0 <= place < len(rows):
             raise IndexError(f"scroll to row {place} of a result with {len(rows)} rows")
@@ -245,12 +249,14 @@ class Unbuffered(BaseCursor[Conn]):
     def _forward(self, value: int, mode: str) -> int:
         if mode not in ("relative", "absolute"):
             raise err.ProgrammingError(
-                0, f"scroll mode {mode!r} is unknown: use 'relative' or 'absolute'"
+                CR.CR_BAD_PARAMETER,
+                f"scroll mode {mode!r} is unknown: use 'relative' or 'absolute'",
             )
         steps = value if mode == "relative" else value - self.rownumber
         if steps < 0:
             raise err.NotSupportedError(
-                0, "An unbuffered cursor cannot scroll back: use Cursor, or execute again"
+                CR.CR_NOT_SUPPORTED,
+                "An unbuffered cursor cannot scroll back: use Cursor, or execute again",
             )
         return steps
 

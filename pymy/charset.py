@@ -13,8 +13,9 @@ from functools import cache
 
 BINARY_ID = 63
 
-# Charsets that Python knows under another name. Superset codecs where MySQL's tables hold the
-# vendor's extensions: its latin1 is Windows', its euckr is UHC.
+# Charsets that Python knows under another name. MySQL's latin1 is Windows', its euckr is UHC.
+# Compared with CONVERT() of MySQL 9.7 and MariaDB 11.8 for every byte and pair of bytes: apart from
+# a handful of vendor characters the only loss is eucjpms, of which Python has no more than ujis.
 _CODECS = {
     "utf8mb3": "utf8",
     "utf8mb4": "utf8",

@@ -68,7 +68,9 @@ class Connection(BaseConnection):
         sock: an open socket to use instead of dialling; the connection owns it from now on.
         """
         if self.open:
-            raise err.InterfaceError(0, "The connection is open already: close() it first")
+            raise err.InterfaceError(
+                CR.CR_BAD_PARAMETER, "The connection is open already: close() it first"
+            )
         self._connect(self._options, sock)
 
     def _connect(self, options: Options, sock: socket.socket | None = None) -> None:
@@ -103,10 +105,10 @@ class Connection(BaseConnection):
     def close(self) -> None:
         """Say goodbye (COM_QUIT, no answer) and close the link; an open transaction is rolled back.
 
-        Raises Error when the connection was closed before.
+        Raises InterfaceError when the connection was closed before.
         """
         if self._session.state is State.CLOSED or self._transport is None:
-            raise err.Error(0, "Already closed")
+            raise err.InterfaceError(CR.CR_CONNECTION_CLOSED, "Already closed", sent=False)
         transport, self._transport = self._transport, None
         if self._forks_differ():
             transport.close()
@@ -178,9 +180,7 @@ class Connection(BaseConnection):
             made.row_factory = factory
         return made
 
-    def execute(
-        self, query: str | bytes, args: Any = None, *, timeout: float | None = None
-    ) -> Any:
+    def execute(self, query: str | bytes, args: Any = None, *, timeout: float | None = None) -> Any:
         """Run a statement on a new cursor and return the cursor. See ``Cursor.execute``."""
         cursor = self.cursor()
         cursor.execute(query, args, timeout=timeout)
@@ -211,7 +211,9 @@ class Connection(BaseConnection):
         """Run a text and keep its first result in the connection; returns affected rows."""
         self._result = self._run(
             query(
-                self._session, self._encode(sql), stream=unbuffered,
+                self._session,
+                self._encode(sql),
+                stream=unbuffered,
                 attributes=self.query_attributes,
             )
         )
@@ -309,7 +311,8 @@ class Connection(BaseConnection):
             return None
         if isolation is not None or read_only is not None or consistent_snapshot:
             raise err.ProgrammingError(
-                0, "A nested transaction() is a savepoint and takes no isolation or read_only"
+                CR.CR_BAD_PARAMETER,
+                "A nested transaction() is a savepoint and takes no isolation or read_only",
             )
         return f"pymy_{self._transaction_depth}"
 
@@ -322,7 +325,9 @@ class Connection(BaseConnection):
         self._no_xa("begin")
         if self.in_transaction:
             raise err.ProgrammingError(
-                0, "tpc_begin() within a transaction: commit() or rollback() first", sent=False
+                CR.CR_BAD_PARAMETER,
+                "tpc_begin() within a transaction: commit() or rollback() first",
+                sent=False,
             )
         self._run(transactions.run(self._session, f"XA START {make_xid(*xid).sql()}"))
         self._xid, self._xid_prepared = make_xid(*xid), False

@@ -19,7 +19,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
-from .constants import FIELD_TYPE
+from .constants import CR, FIELD_TYPE
 from .err import DataError, ProgrammingError
 
 Encoder = Callable[[Any, Any], str]
@@ -88,7 +88,11 @@ def escape_float(value: Any, mapping: Any = None) -> str:
     """Return the shortest digits that read back as the same DOUBLE; DataError for nan and inf."""
     text = repr(value) if type(value) is float else float.__repr__(float(value))
     if "n" in text:
-        raise DataError(0, f"{text} has no place in MySQL: pass None for NULL instead", sent=False)
+        raise DataError(
+            CR.CR_BAD_PARAMETER,
+            f"{text} has no place in MySQL: pass None for NULL instead",
+            sent=False,
+        )
     # Without an exponent the server reads a DECIMAL.
     return text if "e" in text else text + "e0"
 
@@ -103,7 +107,7 @@ def Decimal2Literal(value: Decimal, mapping: Any = None) -> str:
     text = str(value)
     if not value.is_finite():
         message = f"Decimal('{text}') has no place in MySQL: pass None for NULL instead"
-        raise DataError(0, message, sent=False)
+        raise DataError(CR.CR_BAD_PARAMETER, message, sent=False)
     # An exponent would make it a DOUBLE.
     return format(value, "f") if "E" in text and -82 < value.adjusted() < 82 else text
 
@@ -116,9 +120,11 @@ def escape_date(value: datetime.date, mapping: Any = None) -> str:
 def escape_datetime(value: datetime.datetime, mapping: Any = None) -> str:
     """Return a quoted date and time, microseconds when there are any; DataError for a zone."""
     if value.tzinfo is not None:
-        raise DataError(0, _AWARE.format(value), sent=False)
+        raise DataError(CR.CR_BAD_PARAMETER, _AWARE.format(value), sent=False)
     if value != value:  # pandas.NaT
-        raise DataError(0, f"{value!r} is not a date: pass None for NULL instead", sent=False)
+        raise DataError(
+            CR.CR_BAD_PARAMETER, f"{value!r} is not a date: pass None for NULL instead", sent=False
+        )
     return f"'{_isoformat(value, ' ')}'"
 
 
@@ -133,7 +139,7 @@ _AWARE = (
 def escape_time(value: datetime.time, mapping: Any = None) -> str:
     """Return a quoted time of day; DataError when it has a zone."""
     if value.tzinfo is not None:
-        raise DataError(0, _AWARE.format(value), sent=False)
+        raise DataError(CR.CR_BAD_PARAMETER, _AWARE.format(value), sent=False)
     return f"'{datetime.time.isoformat(value)}'"
 
 
@@ -148,7 +154,7 @@ def escape_timedelta(value: datetime.timedelta, mapping: Any = None) -> str:
     sign, size = ("-", -value) if value.days < 0 else ("", value)
     if size > _TIME_LIMIT:
         message = f"{value!r} does not fit a TIME, -838:59:59 to 838:59:59: store it as a number"
-        raise DataError(0, message, sent=False)
+        raise DataError(CR.CR_BAD_PARAMETER, message, sent=False)
     minutes, seconds = divmod(size.seconds, 60)
     hours, minutes = divmod(minutes, 60)
     fraction = f".{size.microseconds:06d}" if size.microseconds else ""
@@ -214,7 +220,7 @@ def escape_sequence(
     """Return `(a,b,c)`; ProgrammingError when empty."""
     items = [escape_item(item, charset, mapping) for item in val]
     if not items:
-        raise ProgrammingError(0, EMPTY_SEQUENCE, sent=False)
+        raise ProgrammingError(CR.CR_BAD_PARAMETER, EMPTY_SEQUENCE, sent=False)
     return f"({','.join(items)})"
 
 

@@ -200,6 +200,11 @@ PARSERS: dict[str, Callable[[str], Any]] = {
 }
 
 
+def may_stand_alone(name: str) -> bool:
+    """Tell whether an option without a value means that it is on."""
+    return PARSERS[name] in (_flag, _flag_or_none, _compress, _ssl, _folders)
+
+
 def parse_text(name: str, text: str, place: str) -> Any:
     """Return the value of an option written as text; `name` is a key of PARSERS.
 
@@ -299,6 +304,8 @@ def parse_dsn(url: str) -> dict[str, Any]:
             )
         if name in found:
             raise bad_option(f"URL: {name} is given twice.")
+        if not has_value and not may_stand_alone(name):
+            raise bad_option(f"URL: {name} needs a value.")
         value = _decode(text, f"value of {name}") if has_value else "true"
         found[name] = parse_text(name, value, "URL")
     return found

@@ -9,6 +9,7 @@ from typing import Any
 
 from . import dsn as dsn_module
 from . import flags, optionfile
+from .constants import CR
 from .dsn import ALIASES, bad_option, suggestion
 from .err import NotSupportedError
 from .options import FIELDS, SSLMode, default_ssl_mode
@@ -74,7 +75,10 @@ def _file_layer(path: str, groups: list[str]) -> dict[str, Any]:
     for option, text in optionfile.read_options(path, groups).items():
         name = _FILE_NAMES.get(option, option.replace("-", "_"))
         name = ALIASES.get(name, name)
-        if name in dsn_module.PARSERS and not name.startswith("read_default"):
+        if name not in dsn_module.PARSERS or name.startswith("read_default"):
+            continue
+        # "password" alone tells the servers' programs to ask; there is nobody to ask here.
+        if text is not None or dsn_module.may_stand_alone(name):
             place = f"Option file {path}"
             found[name] = dsn_module.parse_text(name, "true" if text is None else text, place)
     return found
@@ -293,7 +297,9 @@ def gather(dsn: str | None, keywords: Mapping[str, Any]) -> dict[str, Any]:
     options.pop("read_default_file", None)
     options.pop("read_default_group", None)
     if options.pop("named_pipe", False):
-        raise NotSupportedError(0, "named_pipe is not supported; use host and port.", sent=False)
+        raise NotSupportedError(
+            CR.CR_NOT_SUPPORTED, "named_pipe is not supported; use host and port.", sent=False
+        )
 
     if "unix_socket" in options and options.get("host", "localhost") not in _LOCAL_HOSTS:
         raise bad_option("Give host or unix_socket, not both.")

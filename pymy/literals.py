@@ -6,14 +6,20 @@ import codecs
 import datetime
 import numbers
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from . import converters
+from .constants import CR
 from .err import DataError, NotSupportedError, ProgrammingError
 
 Writer = Callable[[Any], str]
+
+# From here on the size of a statement counts for more than its being readable in a log.
+LONG_BYTES = 512
+_BYTES_ENCODERS = (converters.escape_bytes, converters.escape_buffer)
 
 # Codecs that write some other character with the byte of a backslash, quote or backtick: the
 # second bytes of the first six, and the Japanese ones turn the yen sign itself into a backslash.
@@ -116,6 +122,8 @@ class LiteralContext:
             return self._sequence
         if base is Enum:
             return self._enum
+        if encoder in _BYTES_ENCODERS and self.encoding == "utf-8":
+            return self._long_bytes
         if base is datetime.datetime and self.time_zone is not None:
             return self._zoned
         # Bare slots of C where one does: they are called for every value.
@@ -133,7 +141,7 @@ class LiteralContext:
     def _guarded_string(self, value: str) -> str:
         if not value.isascii():
             raise NotSupportedError(
-                0,
+                CR.CR_UNSAFE_CHARSET,
                 f"strings cannot be escaped safely in the character set of this connection "
                 f"({self.encoding}), where a character may hold the byte of a backslash: "
                 "connect with charset='utf8mb4', or use a prepared statement",
@@ -145,8 +153,15 @@ class LiteralContext:
         writers = self.writers
         items = [writers[type(value)](value) for value in values]
         if not items:
-            raise ProgrammingError(0, converters.EMPTY_SEQUENCE, sent=False)
+            raise ProgrammingError(CR.CR_BAD_PARAMETER, converters.EMPTY_SEQUENCE, sent=False)
         return f"({','.join(items)})"
+
+    def _long_bytes(self, value: Any) -> str:
+        """Write many bytes as they are, a byte for a byte; hexadecimal would double the packet."""
+        raw = memoryview(value).tobytes()
+        if len(raw) < LONG_BYTES:
+            return f"_binary X'{raw.hex()}'"
+        return "_binary" + self._string_writer()(raw.decode("ascii", "surrogateescape"))
 
     def _enum(self, member: Enum) -> str:
         return self.write(member.value)
@@ -240,12 +255,16 @@ def escape_id(name: str | Iterable[str], *, qualified: bool = True) -> str:
     if not isinstance(name, str):
         names = [escape_id(item, qualified=qualified) for item in name]
         if not names:
-            raise ProgrammingError(0, "no name given: pass at least one", sent=False)
+            raise ProgrammingError(
+                CR.CR_BAD_PARAMETER, "no name given: pass at least one", sent=False
+            )
         return ", ".join(names)
     parts = name.split(".") if qualified else [name]
     if not all(parts) or "\0" in name:
         raise ProgrammingError(
-            0, f"{name!r} is not a name: a part of it is empty or holds a NUL character", sent=False
+            CR.CR_BAD_PARAMETER,
+            f"{name!r} is not a name: a part of it is empty or holds a NUL character",
+            sent=False,
         )
     return ".".join(["`" + part.replace("`", "``") + "`" for part in parts])
 
@@ -261,7 +280,9 @@ class Assignments:
 
     def __mysql_literal__(self, context: LiteralContext) -> str:
         if not self.values:
-            raise ProgrammingError(0, "nothing to assign: the dict is empty", sent=False)
+            raise ProgrammingError(
+                CR.CR_BAD_PARAMETER, "nothing to assign: the dict is empty", sent=False
+            )
         return ", ".join(
             [f"{escape_id(name)} = {context.write(item)}" for name, item in self.values.items()]
         )
@@ -281,9 +302,15 @@ def encode(sql: str, encoding: str) -> bytes:
     try:
         return sql.encode(encoding)
     except UnicodeEncodeError as error:
+        if encoding == "utf-8" and "_binary'" in sql:
+            # bytes written raw travel as surrogates, see _long_bytes
+            with suppress(UnicodeEncodeError):
+                return sql.encode(encoding, "surrogateescape")
         char = sql[error.start]
         message = f"the connection's character set ({encoding}) has no {char!a}"
         advice = "replace it" if char.isascii() or "\ud800" <= char <= "\udfff" else "use utf8mb4"
         raise DataError(
-            0, f"{message}, at offset {error.start} of the statement: {advice}", sent=False
+            CR.CR_BAD_PARAMETER,
+            f"{message}, at offset {error.start} of the statement: {advice}",
+            sent=False,
         ) from None

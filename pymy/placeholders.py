@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
+from .constants import CR
 from .converters import EMPTY_SEQUENCE
 from .err import ProgrammingError
 from .literals import DEFAULT_CONTEXT, LiteralContext, escape_id
@@ -35,7 +36,7 @@ class Template(NamedTuple):
 
 
 def _refuse(message: str) -> ProgrammingError:
-    return ProgrammingError(0, message, sent=False)
+    return ProgrammingError(CR.CR_BAD_PARAMETER, message, sent=False)
 
 
 _AFTER_VALUES = re.compile(r"(?:^|[^0-9A-Za-z_$`])VALUES?\Z", re.IGNORECASE)

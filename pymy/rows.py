@@ -17,6 +17,7 @@ from keyword import iskeyword
 from typing import Any, TypeVar
 
 from . import err
+from .constants import CR
 from .protocol.columns import Column
 
 T = TypeVar("T")
@@ -59,7 +60,8 @@ def namedtuple_row(columns: Sequence[Column]) -> Make[Any]:
         while clean in names:
             clean += "_"
         names.append(clean)
-    row: Any = namedtuple("Row", names)
+    make_class: Any = namedtuple  # mypy wants the fields written out; they are known at run time
+    row: Any = make_class("Row", names)
     make: Make[Any] = row._make
     return make
 
@@ -79,7 +81,7 @@ def dataclass_row(cls: type[T]) -> RowFactory[T]:
             if unknown or len(set(names)) != len(names):
                 shown = ", ".join(unknown or sorted({n for n in names if names.count(n) > 1}))
                 raise err.ProgrammingError(
-                    0,
+                    CR.CR_BAD_PARAMETER,
                     f"{cls.__name__} has no single field for the column(s) {shown}; "
                     "name each column once, as the fields, with AS",
                 )

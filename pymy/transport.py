@@ -93,9 +93,11 @@ def _dial_unix(options: Options, deadline: Deadline) -> socket.socket:
 def _cannot_connect(
     errno: int, where: str, exc: OSError, deadline: Deadline
 ) -> err.OperationalError:
-    reason = f"no answer within {deadline.name}={deadline.seconds:g} s" if isinstance(
-        exc, TimeoutError
-    ) and deadline.seconds is not None else str(exc)
+    reason = (
+        f"no answer within {deadline.name}={deadline.seconds:g} s"
+        if isinstance(exc, TimeoutError) and deadline.seconds is not None
+        else str(exc)
+    )
     return err.OperationalError(
         errno,
         f"Can't connect to MySQL server on {where} ({reason}). "
@@ -216,14 +218,14 @@ class SocketTransport:
             count = self.sock.recv_into(session.space())
             session.received(count)
 
-    def _lost(
-        self, session: Session, exc: OSError, option: str, deadline: Deadline | None
-    ) -> Need:
+    def _lost(self, session: Session, exc: OSError, option: str, deadline: Deadline | None) -> Need:
         if not isinstance(exc, TimeoutError):
             return session.lost(str(exc), exc)
         name, seconds = option, getattr(self._options, option)
-        if deadline is not None and deadline.seconds is not None and (
-            seconds is None or deadline.seconds < seconds
+        if (
+            deadline is not None
+            and deadline.seconds is not None
+            and (seconds is None or deadline.seconds < seconds)
         ):
             name, seconds = deadline.name, deadline.seconds
         return session.lost(f"timed out, {name}={seconds:g} s", exc)
@@ -238,7 +240,8 @@ class SocketTransport:
             return self._lost(session, exc, "read_timeout", deadline)
         except (ssl.SSLError, OSError, ValueError) as exc:
             return session.lost(
-                f"TLS could not start: {exc}. See the ssl options", exc,
+                f"TLS could not start: {exc}. See the ssl options",
+                exc,
                 errno=CR.CR_SSL_CONNECTION_ERROR,
             )
         except err.Error as exc:

@@ -1,6 +1,6 @@
 """Write pymy/_collations.py from information_schema of both servers.
 
-python tools/generate_charsets.py
+Run it where pymy is installed: python tools/generate_charsets.py
 """
 
 from __future__ import annotations

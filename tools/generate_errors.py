@@ -1,15 +1,15 @@
 """Write pymy/constants/_errors.py from the header mysqld_error.h of both servers' newest packages.
 
-python tools/generate_errors.py
+Run it where pymy is installed: python tools/generate_errors.py
 """
 
 from __future__ import annotations
 
 import re
-import tempfile
 from pathlib import Path
 
-from debian import unpack
+from pymy.sandbox.deb import data_tar
+from pymy.sandbox.debian import Suite
 
 TARGET = Path(__file__).parent.parent / "pymy" / "constants" / "_errors.py"
 HEADERS = {
@@ -73,15 +73,27 @@ def render(mysql: dict[str, int], mariadb: dict[str, int], source: str) -> str:
     )
 
 
+def read_file(deb: Path, name: str) -> str:
+    """Return the text of one file of a package."""
+    with data_tar(deb) as tar:
+        for member in tar:
+            if member.name.removeprefix("./") == name:
+                file = tar.extractfile(member)
+                assert file is not None
+                return file.read().decode()
+    raise SystemExit(f"{deb.name} has no {name}")
+
+
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        versions = unpack(list(HEADERS), Path(folder))
-        mysql, mariadb = (
-            symbols((Path(folder) / package / path).read_text())
-            for package, path in HEADERS.items()
-        )
+    with Suite("sid", "headers", print) as suite:
+        index = suite.index()
+        packages = [package for name in HEADERS if (package := index.get(name))]
+        debs = suite.download(packages, "headers")
+    mysql, mariadb = (
+        symbols(read_file(deb, header)) for deb, header in zip(debs, HEADERS.values(), strict=True)
+    )
     source = "Source: mysqld_error.h of the Debian packages\n" + "\n".join(
-        f"{package} {versions[package]}" for package in HEADERS
+        f"{package.name} {package.version}" for package in packages
     )
     TARGET.write_text(render(mysql, mariadb, source))
 

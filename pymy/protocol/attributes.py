@@ -33,9 +33,7 @@ def attribute_block(attributes: Attributes | None) -> bytes:
         code, piece = _binary(name, value)
         types.append(struct.pack("<H", code) + lenenc_bytes(name.encode()))
         values.append(piece)
-    return b"".join(
-        (lenenc(len(attributes)), b"\x01", bytes(nulls), b"\x01", *types, *values)
-    )
+    return b"".join((lenenc(len(attributes)), b"\x01", bytes(nulls), b"\x01", *types, *values))
 
 
 def _binary(name: str, value: object) -> tuple[int, bytes]:

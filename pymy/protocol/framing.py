@@ -83,9 +83,10 @@ class Framing:
             if stop > inbox.end:
                 return None
             payload = bytes(inbox.view[start + 4 : stop])
-            if data[start + 3] != self.sequence and self.checks_sequence:
-                self._accept_only_errors(payload, data[start + 3])
-            self.sequence = (data[start + 3] + 1) & 0xFF
+            sequence = data[start + 3]
+            if sequence != self.sequence and self.checks_sequence:
+                self._accept_only_errors(payload, sequence)
+            self.sequence = (sequence + 1) & 0xFF
             inbox.start = stop
             if size < MAX_PACKET and not self._parts:
                 if not size:

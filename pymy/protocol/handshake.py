@@ -202,7 +202,9 @@ def short_bytes(auth: bytes) -> bytes:
 def text(session: Session, value: str) -> bytes:
     """Encode a name; a NUL would end it early and move what follows into the next field."""
     if "\0" in value:
-        raise err.ProgrammingError(0, f"{value!r} holds a NUL, which no user or schema name can")
+        raise err.ProgrammingError(
+            CR.CR_BAD_PARAMETER, f"{value!r} holds a NUL, which no user or schema name can"
+        )
     return value.encode("utf-8")
 
 
@@ -212,7 +214,8 @@ def attribute_list(attributes: Mapping[str, str]) -> bytes:
         pair = lenenc_bytes(name.encode()) + lenenc_bytes(value.encode())
         if len(pairs) + len(pair) > ATTRIBUTES_LIMIT:
             raise err.ProgrammingError(
-                0, f"connection_attributes hold more than {ATTRIBUTES_LIMIT} bytes; shorten them"
+                CR.CR_BAD_PARAMETER,
+                f"connection_attributes hold more than {ATTRIBUTES_LIMIT} bytes; shorten them",
             )
         pairs += pair
     return lenenc_bytes(pairs)
@@ -232,9 +235,7 @@ def setup(session: Session, options: Options) -> Conversation[None]:
             raise
 
 
-def change_user(
-    session: Session, options: Options, credentials: Credentials
-) -> Conversation[None]:
+def change_user(session: Session, options: Options, credentials: Credentials) -> Conversation[None]:
     """Log in anew on the same link; whatever goes wrong ends the connection.
 
     COM_CHANGE_USER: user, 1 length + auth answer, schema, 2 collation id, plugin name, attributes.

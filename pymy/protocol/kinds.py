@@ -182,12 +182,8 @@ _TEXT_KINDS: dict[str, Kind] = {}
 _DATED: dict[tuple[Any, str], Kind] = {}
 
 
-def _dated(
-    fast: Callable[[str], Any], parse: Callable[[str, Any], Any], zero_dates: str
-) -> Kind:
+def _dated(fast: Callable[[str], Any], parse: Callable[[str, Any], Any], zero_dates: str) -> Kind:
     def convert(piece: bytes) -> Any:
         return parse(piece.decode("ascii"), zero_dates)
 
-    return _DATED.setdefault(
-        (fast, zero_dates), Kind("{call}({piece}.decode())", fast, convert)
-    )
+    return _DATED.setdefault((fast, zero_dates), Kind("{call}({piece}.decode())", fast, convert))

@@ -97,9 +97,7 @@ def parse_greeting(packet: bytes) -> Greeting:
             nonce += second[:-1] if second[-1:] == b"\0" else second
         if capabilities & CLIENT.PLUGIN_AUTH:
             auth_plugin = reader.until_nul().decode("ascii", "replace")
-    return Greeting(
-        server_version, thread_id, nonce, capabilities, charset_id, status, auth_plugin
-    )
+    return Greeting(server_version, thread_id, nonce, capabilities, charset_id, status, auth_plugin)
 
 
 class SessionChange(NamedTuple):
@@ -135,9 +133,7 @@ def parse_ok(packet: bytes, capabilities: int) -> Ok:
         https://mariadb.com/docs/server/reference/clientserver-protocol/4-server-response-packets/ok_packet
     """
     if len(packet) == 7 and packet[1] < 0xFB and packet[2] < 0xFB:
-        return Ok(
-            packet[1], packet[2], packet[3] | packet[4] << 8, packet[5] | packet[6] << 8
-        )
+        return Ok(packet[1], packet[2], packet[3] | packet[4] << 8, packet[5] | packet[6] << 8)
     reader = Reader(packet, 1)
     affected_rows = reader.lenenc()
     last_insert_id = reader.lenenc()

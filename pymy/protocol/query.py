@@ -71,6 +71,8 @@ def next_result(session: Session, *, stream: bool = False) -> Conversation[Resul
 
 
 def read_result(session: Session, stream: bool) -> Conversation[Result]:
+    if session.inbox.start == session.inbox.end:
+        yield Need.READ
     packet = yield from session.read()
     first = packet[0]
     if first == 0x00:
@@ -95,16 +97,19 @@ def read_head(session: Session, packet: bytes) -> Conversation[Head]:
     count = reader.lenenc()
     if not count:
         raise malformed("a result set without columns", packet)
+    framed = arrived_head(session, count)
+    known: Head | None = session.heads.get(framed)
+    if known is not None:
+        session.inbox.start += len(framed)
+        session.sequence = (session.sequence + count) & 0xFF
     definitions = []
-    size = 0
-    for _ in range(count):
+    for _ in range(0 if known is not None else count):
         definition = session.take()
         if definition is None:
             definition = yield from session.read()
         if definition[0] == 0xFF:
             raise session.error(definition)
         definitions.append(definition)
-        size += len(definition)
     if not session.deprecate_eof:
         end = yield from session.read()
         if end[0] == 0xFF:
@@ -112,16 +117,35 @@ def read_head(session: Session, packet: bytes) -> Conversation[Head]:
         if not is_terminator(end, deprecate_eof=False):
             raise malformed("no end behind the column definitions", end)
         session.accept(parse_eof(end))
-    key = b"".join(definitions)
-    head: Head | None = session.heads.get(key)
-    if head is None or len(head.columns) != count:
-        columns = tuple(parse_column(each, session.capabilities) for each in definitions)
-        head = Head(columns, decoder_for(columns, session.decoding, session.checks_sequence))
-        if size <= HEAD_BYTES_KEPT:
-            while len(session.heads) >= HEADS_KEPT:
-                session.heads.pop(next(iter(session.heads)))
-            session.heads[key] = head
+    if known is not None:
+        return known
+    columns = tuple(parse_column(each, session.capabilities) for each in definitions)
+    head = Head(columns, decoder_for(columns, session.decoding, session.checks_sequence))
+    if framed:
+        while len(session.heads) >= HEADS_KEPT:
+            session.heads.pop(next(iter(session.heads)))
+        session.heads[framed] = head
     return head
+
+
+def arrived_head(session: Session, count: int) -> bytes:
+    """Return the packets of ``count`` column definitions, nothing unless all are in the inbox.
+
+    They are the key under which their parsed form is kept; sequence ids are part of it, so what was
+    in order once is in order again.
+    """
+    inbox = session.inbox
+    data, start, end = inbox.data, inbox.start, inbox.end
+    if end - start < 4 or data[start + 3] != session.sequence or session.joining:
+        return b""
+    at = start
+    for _ in range(count):
+        if end - at < 4:
+            return b""
+        at += 4 + (data[at] | data[at + 1] << 8 | data[at + 2] << 16)
+    if at > end or at - start > HEAD_BYTES_KEPT:
+        return b""
+    return bytes(inbox.view[start:at])
 
 
 def read_rows(session: Session, result: Result) -> Conversation[None]:

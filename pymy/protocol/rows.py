@@ -100,7 +100,7 @@ class RowDecoder:
             except Exception as exc:
                 shown = repr(value[:64]) + (f"... ({len(value)} bytes)" if value[64:] else "")
                 raise err.DataError(
-                    CR.CR_DATA_TRUNCATED,
+                    CR.CR_CONVERSION_ERROR,
                     f"Column {column.name!r} holds {shown}, which does not convert: {exc}. "
                     "Change the column's converter with conv=, or its charset, or zero_dates=",
                 ) from exc
@@ -172,9 +172,7 @@ def _shared_decoder(kinds: tuple[Kind, ...], check_sequence: bool) -> RowDecoder
     return RowDecoder(kinds, check_sequence)
 
 
-def decoder_for(
-    columns: Sequence[Column], decoding: Decoding, check_sequence: bool
-) -> RowDecoder:
+def decoder_for(columns: Sequence[Column], decoding: Decoding, check_sequence: bool) -> RowDecoder:
     """Return the decoder of the columns' signature; it is shared by all connections."""
     kinds = tuple(decoding.kind(column) for column in columns)
     try:

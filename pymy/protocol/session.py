@@ -84,7 +84,9 @@ class Session(Framing):
         """Make the error for a command on a connection that cannot carry one."""
         if self.state is State.CLOSED:
             return err.InterfaceError(
-                0, "The connection is closed: open a new one with pymy.connect()", sent=False
+                CR.CR_CONNECTION_CLOSED,
+                "The connection is closed: open a new one with pymy.connect()",
+                sent=False,
             )
         if self.state is State.BROKEN:
             reason = f" ({self.broken_by.message})" if self.broken_by is not None else ""
@@ -99,7 +101,7 @@ class Session(Framing):
     @staticmethod
     def busy() -> err.Error:
         return err.InterfaceError(
-            CR.CR_COMMANDS_OUT_OF_SYNC,
+            CR.CR_CONNECTION_BUSY,
             "The connection is busy with another command, perhaps of another thread: "
             "use one connection for each thread",
             sent=False,
@@ -155,10 +157,13 @@ class Session(Framing):
         """Turn what a hostile packet provoked into a ProtocolError, and break when out of step."""
         in_step = self.usable()
         if not in_step and isinstance(error, Exception) and not isinstance(error, err.MySQLError):
-            cause, error = error, err.ProtocolError(
-                CR.CR_MALFORMED_PACKET,
-                f"The server's answer makes no sense ({type(error).__name__}: {error}). "
-                "The connection is closed",
+            cause, error = (
+                error,
+                err.ProtocolError(
+                    CR.CR_MALFORMED_PACKET,
+                    f"The server's answer makes no sense ({type(error).__name__}: {error}). "
+                    "The connection is closed",
+                ),
             )
             error.__cause__ = cause
         if isinstance(error, err.Error):

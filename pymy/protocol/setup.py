@@ -6,7 +6,7 @@ import re
 
 from pymy import err
 from pymy.charset import Charset, charset_by_name
-from pymy.constants import SERVER_STATUS
+from pymy.constants import CR, SERVER_STATUS
 from pymy.options import Options
 from pymy.protocol.session import Session
 
@@ -26,7 +26,9 @@ def setup_statement(session: Session, options: Options) -> str:
         parts.append(f"sql_mode={quoted(session, options.sql_mode)}")
     for name, value in options.session_variables.items():
         if not _NAME.match(name):
-            raise err.ProgrammingError(0, f"session_variables: {name!r} is not a variable's name")
+            raise err.ProgrammingError(
+                CR.CR_BAD_PARAMETER, f"session_variables: {name!r} is not a variable's name"
+            )
         shown = str(int(value)) if isinstance(value, int) else quoted(session, value)
         parts.append(f"@@session.{name}={shown}")
     return "SET " + ", ".join(parts)
@@ -37,7 +39,9 @@ def names_clause(charset: str, collation: str | None) -> str:
     clause = f"NAMES {charset_named(charset).name}"
     if collation:
         if not _NAME.match(collation):
-            raise err.ProgrammingError(0, f"{collation!r} is not a collation's name")
+            raise err.ProgrammingError(
+                CR.CR_BAD_PARAMETER, f"{collation!r} is not a collation's name"
+            )
         clause += f" COLLATE {collation}"
     return clause
 
@@ -46,7 +50,9 @@ def charset_named(name: str) -> Charset:
     """Return a charset's default collation; ProgrammingError when neither server has it."""
     found = charset_by_name(name)
     if found is None:
-        raise err.ProgrammingError(0, f"Unknown charset {name!r}: see SHOW CHARACTER SET")
+        raise err.ProgrammingError(
+            CR.CR_BAD_PARAMETER, f"Unknown charset {name!r}: see SHOW CHARACTER SET"
+        )
     return found
 
 

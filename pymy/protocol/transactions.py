@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pymy import err
+from pymy.constants import CR
 from pymy.protocol.needs import Conversation
 from pymy.protocol.query import query
 from pymy.protocol.result import Result
@@ -33,10 +34,14 @@ def _hex(part: str) -> str:
 
 def make_xid(format_id: int, global_transaction_id: str, branch_qualifier: str) -> Xid:
     if not 0 <= format_id <= 0x7FFFFFFF:
-        raise err.ProgrammingError(0, f"format_id {format_id} is not between 0 and 2147483647")
+        raise err.ProgrammingError(
+            CR.CR_BAD_PARAMETER, f"format_id {format_id} is not between 0 and 2147483647"
+        )
     for part in (global_transaction_id, branch_qualifier):
         if len(part.encode("utf-8", "surrogateescape")) > 64:
-            raise err.ProgrammingError(0, "the parts of an XA id take 64 bytes each at most")
+            raise err.ProgrammingError(
+                CR.CR_BAD_PARAMETER, "the parts of an XA id take 64 bytes each at most"
+            )
     return Xid(format_id, global_transaction_id, branch_qualifier)
 
 
@@ -65,7 +70,8 @@ def start_statements(
         level = " ".join(isolation.upper().replace("-", " ").replace("_", " ").split())
         if level not in ISOLATION_LEVELS:
             raise err.ProgrammingError(
-                0, f"isolation {isolation!r} is none of {', '.join(sorted(ISOLATION_LEVELS))}"
+                CR.CR_BAD_PARAMETER,
+                f"isolation {isolation!r} is none of {', '.join(sorted(ISOLATION_LEVELS))}",
             )
         statements.append(f"SET TRANSACTION ISOLATION LEVEL {level}")
     traits = []
@@ -85,9 +91,7 @@ def xa_commit(session: Session, xid: Xid, *, prepared: bool) -> Conversation[Res
     """Commit a prepared transaction, or an open one in one phase."""
     if prepared:
         return (yield from run(session, f"XA COMMIT {xid.sql()}"))
-    return (
-        yield from run(session, f"XA END {xid.sql()}", f"XA COMMIT {xid.sql()} ONE PHASE")
-    )
+    return (yield from run(session, f"XA END {xid.sql()}", f"XA COMMIT {xid.sql()} ONE PHASE"))
 
 
 def xa_rollback(session: Session, xid: Xid, *, prepared: bool) -> Conversation[Result]:

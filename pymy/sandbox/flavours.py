@@ -77,7 +77,7 @@ COMMON = (
     "--skip-name-resolve",
     "--performance-schema=OFF",
     "--local-infile=1",
-    "--max-allowed-packet=64M",
+    "--max-allowed-packet=1G",  # a cap, not memory
 )
 
 

@@ -114,7 +114,7 @@ class Server:
         self._folder = self._certificates = None
 
     def restart(self, *, kill: bool = False) -> None:
-        """Stop the server (kill=True: by SIGKILL) and start it on the same data, port and socket."""
+        """Stop the server and remove its folder; both are gone when this returns."""
         process = self._running()
         process.send("kill" if kill else "stop")
         if not process.wait(30):
@@ -276,7 +276,8 @@ class Server:
             else "did not start"
         )
         raise SandboxError(
-            f"{self._flavour.title} ({self.flavour}) {why}; its log ends:\n{last_words(process.log)}"
+            f"{self._flavour.title} ({self.flavour}) {why}; its log ends:\n"
+            f"{last_words(process.log)}"
         )
 
 

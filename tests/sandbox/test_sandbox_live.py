@@ -1,4 +1,4 @@
-"""Real servers, asked with as little of the protocol as will do: no fault of the driver shows here."""
+"""Real servers, asked with as little of the protocol as will do: the driver's faults stay out."""
 
 from __future__ import annotations
 

@@ -134,7 +134,8 @@ def test_an_unreachable_mirror_names_the_command(apt):
 
 def test_a_download_is_checked_and_reported(apt, cache):
     apt(
-        "echo dlstatus:1:50.1:x; printf content > 'libone_1%3a1.0-1_amd64.deb'; echo dlstatus:1:100:x"
+        "echo dlstatus:1:50.1:x; echo dlstatus:1:100:x;"
+        "printf content > 'libone_1%3a1.0-1_amd64.deb'"
     )
     said: list[str] = []
     with Suite("bookworm", "mariadb", said.append) as suite:

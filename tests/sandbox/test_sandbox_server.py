@@ -198,11 +198,10 @@ def test_a_killed_supervisor_takes_the_server_along(fake_server, project_path, g
     ["", "sys.exit(3)", "raise SystemExit", "os._exit(0)", "os.abort()", "del server", "1 / 0"],
 )
 def test_an_owner_that_forgets_to_stop(fake_server, project_path, gone, ending):
-    owner, pid, _, folder = own(
-        f"report(); {ending}", fake_server, {**project_path, "PYTHONWARNINGS": "error"}
-    )
+    body = f"report(); sys.stdin.readline(); {ending}"
+    owner, pid, _, folder = own(body, fake_server, {**project_path, "PYTHONWARNINGS": "error"})
     with owner:
-        owner.wait()
+        owner.communicate("\n")
         assert gone(pid, folder)
 
 

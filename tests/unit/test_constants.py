@@ -125,11 +125,22 @@ def test_every_name_of_pymysql_is_here(name):
     assert all(hasattr(ours, key) for key in differing)
 
 
-def test_the_big_table_is_not_loaded_with_the_exceptions():
+def test_the_names_of_errors_behave_as_a_modules():
+    scope: dict[str, int] = {}
+    exec("from pymy.constants.ER import *", scope)
+    assert scope["DUP_ENTRY"] == 1062
+    assert "DUP_ENTRY" in dir(ER)
+    with pytest.raises(AttributeError, match="NO_SUCH_NAME"):
+        ER.NO_SUCH_NAME  # noqa: B018
+    assert not hasattr(ER, "_private")
+
+
+def test_the_big_table_is_not_loaded_before_it_is_needed():
     code = (
-        "import sys, pymy.err as err\n"
+        "import sys, pymy\n"
+        "from pymy.constants import ER\n"
         "assert 'pymy.constants._errors' not in sys.modules\n"
-        "assert err.OperationalError(1062, 'x').code == 'ER_DUP_ENTRY'\n"
+        "assert pymy.OperationalError(1062, 'x').code == 'ER_DUP_ENTRY'\n"
         "assert 'pymy.constants._errors' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -110,7 +110,8 @@ def test_parser_of_pymysql(tmp_path):
     parser = Parser()
     parser.read_file(
         io.StringIO(
-            "[default]\nstring = foo\nquoted = \"bar\"\nsingle_quoted = 'foobar'\nskip-slave-start\n"
+            '[default]\nstring = foo\nquoted = "bar"\n'
+            "single_quoted = 'foobar'\nskip-slave-start\n"
         )
     )
     assert parser.get("default", "string") == "foo"

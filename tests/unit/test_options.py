@@ -456,6 +456,8 @@ def test_parts_of_urls(url, expected):
         ("mysql://u:s3cret@h?cursorclass=x", "unknown parameter"),
         ("mysql://u:s3cret@h?connect_timeout=soon", "connect_timeout must be seconds"),
         ("mysql://u:s3cret@h?autocommit=maybe", "true, false or none"),
+        ("mysql://u:s3cret@h?password2", "password2 needs a value"),
+        ("mysql://u:s3cret@h?port", "port needs a value"),
         ("mysql://u:s3cret@h?multi_statements=maybe", "true or false"),
         ("mysql://u:s3cret@h?max_allowed_packet=big", "bytes"),
         ("mysql://u:s3cret@h?compress_level=x", "whole number"),
@@ -496,7 +498,7 @@ def option_file(tmp_path):
         "[client]\nuser=filer\npassword='pw # x'\nhost=db.example\nport=3310\n"
         "default-character-set=latin1\nloose-compress\nunknown_to_us=5\nssl-ca=/ca.pem\n"
         "[pymy]\nport=3311\n[other]\nsocket=/run/x.sock\nconnect_timeout=5\nskip-ssl\n"
-        "[bad]\nport=many\n"
+        "[bad]\nport=many\n[alone]\npassword\ninteractive\n"
     )
     return path
 
@@ -522,6 +524,12 @@ def test_one_group_of_an_option_file(option_file):
     assert options.charset == "utf8mb4"
     both = make(read_default_file=option_file, read_default_group=["client", "pymy"])
     assert both.port == 3311
+
+
+def test_options_alone_in_an_option_file(option_file):
+    options = make(read_default_file=option_file, read_default_group="alone")
+    assert options.password == ""
+    assert options.interactive is True
 
 
 def test_bad_value_in_an_option_file(option_file):

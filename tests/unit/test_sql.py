@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pymy import placeholders, sql, tokens
+from pymy.constants import CR
 from pymy.err import ProgrammingError
 from pymy.sql import LiteralContext, Raw, interpolate
 
@@ -207,7 +208,7 @@ def test_pyformat_errors(text, args, message):
         with pytest.raises(ProgrammingError) as caught:
             write(text, args)
         assert re.search(message, caught.value.message)
-        assert caught.value.errno == 0
+        assert caught.value.errno == CR.CR_BAD_PARAMETER
         assert caught.value.sent is False
 
 
