@@ -110,6 +110,14 @@ class BaseCursor(Generic[Conn]):
 
     # -- results
 
+    def _start(self) -> Conn:
+        """Forget the last result; a cursor's own unread rows are dropped without a warning."""
+        connection = self._open_connection()
+        if self._result is None or connection._result is not self._result:
+            connection._warn_unread()
+        self._drop_result()
+        return connection
+
     def _drop_result(self) -> None:
         self._result = None
         self._rows = None

@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from . import err
-from .base import BaseConnection
 from .constants import CR, ER
 from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
 from .options import Options
@@ -18,9 +17,8 @@ from .protocol.needs import Conversation
 from .protocol.query import discard, discard_rows, next_result, query
 from .protocol.setup import names_clause
 from .protocol.state import State
-from .protocol.transactions import Xid, make_xid
 from .rows import RowFactory
-from .transactions import Transaction
+from .transactions import Transactional
 from .transport import Deadline, SocketTransport, dial
 
 T = TypeVar("T")
@@ -30,7 +28,7 @@ T = TypeVar("T")
 DRAIN_BYTES = 1 << 20
 
 
-class Connection(BaseConnection):
+class Connection(Transactional):
     """A connection to a MySQL or MariaDB server that waits by blocking.
 
     Connecting takes the handshake's round trips and one statement. One thread at a time may use a
@@ -56,7 +54,6 @@ class Connection(BaseConnection):
         chosen = Options.from_keywords(dsn, **options)
         super().__init__(chosen)
         self.cursorclass: type[Cursor] = chosen.cursorclass or Cursor
-        self._transaction_depth = 0
         if not chosen.defer_connect:
             self.connect()
 
@@ -121,6 +118,7 @@ class Connection(BaseConnection):
         finally:
             if session.state is not State.CLOSED:
                 session.move(State.CLOSED)
+                transport.shut_down()
             transport.close()
 
     def _forks_differ(self) -> bool:
@@ -136,6 +134,8 @@ class Connection(BaseConnection):
         if self._session.state is not State.CLOSED:
             self._session.move(State.CLOSED)
         if transport is not None:
+            if not self._forks_differ():
+                transport.shut_down()
             transport.close()
 
     def __enter__(self) -> Connection:
@@ -209,6 +209,7 @@ class Connection(BaseConnection):
 
     def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
         """Run a text and keep its first result in the connection; returns affected rows."""
+        self._warn_unread()
         self._result = self._run(
             query(
                 self._session,
@@ -263,104 +264,6 @@ class Connection(BaseConnection):
         )
         made.connect()
         return made
-
-    # -- transactions
-
-    def begin(self) -> None:
-        """Start a transaction (BEGIN): one round trip, like the other methods here."""
-        self._no_xa("begin")
-        self._run(transactions.run(self._session, "BEGIN"))
-
-    def commit(self) -> None:
-        """Commit the open transaction; harmless when there is none."""
-        self._no_xa("commit")
-        self._run(transactions.run(self._session, "COMMIT"))
-
-    def rollback(self) -> None:
-        """Roll the open transaction back; harmless when there is none."""
-        self._no_xa("rollback")
-        self._run(transactions.run(self._session, "ROLLBACK"))
-
-    def autocommit(self, value: bool) -> None:
-        """Switch autocommit; nothing is sent when the server has it so already."""
-        if self.get_autocommit() != bool(value):
-            self._run(transactions.run(self._session, f"SET AUTOCOMMIT={int(bool(value))}"))
-
-    def transaction(
-        self,
-        isolation: str | None = None,
-        *,
-        read_only: bool | None = None,
-        consistent_snapshot: bool = False,
-    ) -> Transaction:
-        """Make a context manager that commits at its end and rolls back on an exception.
-
-        Inside another one it is a savepoint, and takes no traits.
-
-        isolation: "read uncommitted", "read committed", "repeatable read" or "serializable"; None
-            leaves the session's.
-        read_only: True or False for START TRANSACTION READ ONLY or READ WRITE.
-        """
-        return Transaction(self, isolation, read_only, consistent_snapshot)
-
-    def _enter_transaction(
-        self, isolation: str | None, read_only: bool | None, consistent_snapshot: bool
-    ) -> str | None:
-        """Return the savepoint to set, None where a transaction must be started."""
-        if not self._transaction_depth:
-            return None
-        if isolation is not None or read_only is not None or consistent_snapshot:
-            raise err.ProgrammingError(
-                CR.CR_BAD_PARAMETER,
-                "A nested transaction() is a savepoint and takes no isolation or read_only",
-            )
-        return f"pymy_{self._transaction_depth}"
-
-    def xid(self, format_id: int, global_transaction_id: str, branch_qualifier: str) -> Xid:
-        """Make the id of a distributed transaction. Nothing is sent."""
-        return make_xid(format_id, global_transaction_id, branch_qualifier)
-
-    def tpc_begin(self, xid: Xid) -> None:
-        """Start a two-phase transaction (XA START)."""
-        self._no_xa("begin")
-        if self.in_transaction:
-            raise err.ProgrammingError(
-                CR.CR_BAD_PARAMETER,
-                "tpc_begin() within a transaction: commit() or rollback() first",
-                sent=False,
-            )
-        self._run(transactions.run(self._session, f"XA START {make_xid(*xid).sql()}"))
-        self._xid, self._xid_prepared = make_xid(*xid), False
-
-    def tpc_prepare(self) -> None:
-        """Do the first phase (XA END, XA PREPARE): afterwards a commit can only fail to arrive."""
-        self._run(transactions.xa_prepare(self._session, self._open_xid("prepare")))
-        self._xid_prepared = True
-
-    def tpc_commit(self, xid: Xid | None = None) -> None:
-        """Commit what ``tpc_begin`` started, in one phase if not prepared, or a recovered xid."""
-        chosen, prepared = self._ending(xid, "commit")
-        self._run(transactions.xa_commit(self._session, chosen, prepared=prepared))
-        self._forget_xid(xid)
-
-    def tpc_rollback(self, xid: Xid | None = None) -> None:
-        """Roll back what ``tpc_begin`` started; or a recovered ``xid``."""
-        chosen, prepared = self._ending(xid, "rollback")
-        self._run(transactions.xa_rollback(self._session, chosen, prepared=prepared))
-        self._forget_xid(xid)
-
-    def _ending(self, xid: Xid | None, verb: str) -> tuple[Xid, bool]:
-        if xid is not None:
-            return make_xid(*xid), True
-        return self._open_xid(verb), self._xid_prepared
-
-    def _forget_xid(self, xid: Xid | None) -> None:
-        if xid is None:
-            self._xid = None
-
-    def tpc_recover(self) -> list[Xid]:
-        """List the prepared transactions of the server, of all clients (XA RECOVER)."""
-        return self._run(transactions.xa_recover(self._session))
 
     # -- session
 

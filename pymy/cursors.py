@@ -73,8 +73,7 @@ class Cursor(BaseCursor["Connection"]):
         return self._execute(query, args, timeout)
 
     def _execute(self, sql: str | bytes, args: Any, timeout: float | None) -> int:
-        connection = self._open_connection()
-        self._drop_result()
+        connection = self._start()
         text = self._mogrify(sql, args)
         result = connection._run(
             query(
@@ -99,8 +98,7 @@ class Cursor(BaseCursor["Connection"]):
         Returns the sum of affected rows; None when ``args`` is empty.
         An error ends it: earlier statements have run, see the transaction.
         """
-        connection = self._open_connection()
-        self._drop_result()
+        connection = self._start()
         statements = self._statements(query, args)
         first = next(statements, None)
         if first is None:

@@ -261,6 +261,12 @@ class SocketTransport:
             self._pieces = None
         return session.resume(piece)
 
+    def shut_down(self) -> None:
+        """Wake a thread that waits in recv(): closing alone does not (P115)."""
+        with suppress(OSError):
+            # not SSLSocket's, which forgets the TLS state that the other thread is using
+            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+
     def close(self) -> None:
         """Close the socket at once; nothing is sent."""
         self._pieces = None

@@ -69,21 +69,26 @@ class Compression:
             self.sequence = (self.sequence + 1) & 0xFF
         return b"".join(frames)
 
-    def unwrap(self, into: Inbox) -> None:
-        """Move every complete frame's stream into the packet inbox."""
+    def unwrap(self, into: Inbox) -> bool:
+        """Move one frame's stream into the packet inbox; False when no frame is complete.
+
+        One at a time: a small receive may hold many frames of 16 MiB each.
+        """
         inbox = self.frames
-        while inbox.end - inbox.start >= HEADER:
-            data, at = inbox.data, inbox.start
-            size = int.from_bytes(data[at : at + 3], "little")
-            if inbox.end - at < HEADER + size:
-                return
-            length = int.from_bytes(data[at + 4 : at + 7], "little")
-            packed = bytes(inbox.view[at + HEADER : at + HEADER + size])
-            # A server reports a fatal error with a count of its own (P5), so frames are not refused
-            # by their number; the packets inside tell.
-            self.sequence = (data[at + 3] + 1) & 0xFF
-            inbox.start = at + HEADER + size
-            into.append(self._inflated(packed, length) if length else packed)
+        data, at = inbox.data, inbox.start
+        if inbox.end - at < HEADER:
+            return False
+        size = int.from_bytes(data[at : at + 3], "little")
+        if inbox.end - at < HEADER + size:
+            return False
+        length = int.from_bytes(data[at + 4 : at + 7], "little")
+        packed = bytes(inbox.view[at + HEADER : at + HEADER + size])
+        # A server reports a fatal error with a count of its own (P5), so frames are not refused
+        # by their number; the packets inside tell.
+        self.sequence = (data[at + 3] + 1) & 0xFF
+        inbox.start = at + HEADER + size
+        into.append(self._inflated(packed, length) if length else packed)
+        return True
 
     def _inflated(self, packed: bytes, length: int) -> bytes:
         try:

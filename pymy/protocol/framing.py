@@ -59,7 +59,6 @@ class Framing:
             self.inbox.filled(count)
         else:
             self.compression.frames.filled(count)
-            self.compression.unwrap(self.inbox)
 
     @property
     def joining(self) -> bool:
@@ -75,12 +74,16 @@ class Framing:
         while True:
             data, start = inbox.data, inbox.start
             if inbox.end - start < 4:
+                if self._unwrapped():
+                    continue
                 return None
             size = data[start] | data[start + 1] << 8 | data[start + 2] << 16
             stop = start + 4 + size
             if size > self.largest_packet:
                 raise malformed("no greeting of a server", bytes(data[start : start + 16]))
             if stop > inbox.end:
+                if self._unwrapped():
+                    continue
                 return None
             payload = bytes(inbox.view[start + 4 : stop])
             sequence = data[start + 3]
@@ -101,6 +104,9 @@ class Framing:
                 self._parts.clear()
                 self._parts_size = 0
                 return payload
+
+    def _unwrapped(self) -> bool:
+        return self.compression is not None and self.compression.unwrap(self.inbox)
 
     def _accept_only_errors(self, payload: bytes, sequence: int) -> None:
         """Let an ERR through whatever its number (P5): too many connections, idle time-out."""

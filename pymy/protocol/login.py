@@ -15,6 +15,8 @@ from pymy.protocol.wire import Reader, malformed
 
 # What is tried first where the server's own default is unknown here; the server then switches.
 COMMON_PLUGIN = "mysql_native_password"
+# Three factors with a long dialogue each; a server that goes on asking would hold us for ever.
+MOST_TURNS = 100
 
 
 class Login:
@@ -42,7 +44,7 @@ class Login:
     def converse(self) -> Conversation[Ok]:
         """Answer the server until it says OK; an ERR is raised."""
         session = self.session
-        while True:
+        for _ in range(MOST_TURNS):
             packet = yield from session.read()
             first = packet[0]
             if first == 0x00:
@@ -60,6 +62,7 @@ class Login:
                 reply = self._step(packet[1:] if first == 0x01 else packet)
             if reply is not None:
                 session.put(reply)
+        raise malformed(f"more than {MOST_TURNS} questions in one login")
 
     def _denied(self, packet: bytes) -> err.Error:
         error = self.session.error(packet)

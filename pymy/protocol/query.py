@@ -71,8 +71,8 @@ def next_result(session: Session, *, stream: bool = False) -> Conversation[Resul
 
 
 def read_result(session: Session, stream: bool) -> Conversation[Result]:
-    if session.inbox.start == session.inbox.end:
-        yield Need.READ
+    if session.inbox.start == session.inbox.end and session.compression is None:
+        yield Need.READ  # the usual case, without asking for what cannot be there yet
     packet = yield from session.read()
     first = packet[0]
     if first == 0x00:

@@ -101,7 +101,10 @@ def xa_rollback(session: Session, xid: Xid, *, prepared: bool) -> Conversation[R
 
 def xa_recover(session: Session) -> Conversation[list[Xid]]:
     """List the prepared transactions; XA RECOVER gives lengths and both parts in one string."""
-    convert = "" if session.mariadb else " CONVERT XID"
+    assert session.greeting is not None
+    # Without it MySQL sends the parts as text, which not every id is; 5.6 and MariaDB lack it.
+    converts = not session.mariadb and session.greeting.version >= (5, 7, 5)
+    convert = " CONVERT XID" if converts else ""
     result = yield from query(session, f"XA RECOVER{convert}".encode())
     found = []
     for format_id, gtrid_length, bqual_length, data in result.rows:

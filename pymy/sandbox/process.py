@@ -147,7 +147,11 @@ def _let_go(supervisor: subprocess.Popen[bytes]) -> None:
 def _release(supervisor: subprocess.Popen[bytes], owner: int, folder: Path | None) -> None:
     _let_go(supervisor)
     if os.getpid() == owner:
-        supervisor.wait()
+        try:
+            supervisor.wait(30)
+        except subprocess.TimeoutExpired:  # the kernel takes the server down with it
+            supervisor.kill()
+            supervisor.wait()
         if folder:  # still there when the supervisor itself was killed
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,0 +1,233 @@
+"""Servers for the live tests, and a database of its own for each of them.
+
+PYMY_TEST_SERVERS=mariadb,mariadb11,mysql,mysql56 chooses flavours (default: mariadb,mysql);
+PYMY_TEST_DSN=mysql://... tests against a server that runs already, as a user who may do all.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+import pymy
+from pymy.sandbox import SandboxError, Server
+from pymy.sandbox.flavours import flavour_named
+
+GIVEN = os.environ.get("PYMY_TEST_DSN")
+CHOSEN = (
+    ["given"]
+    if GIVEN
+    else [
+        flavour_named(name.strip()).name
+        for name in os.environ.get("PYMY_TEST_SERVERS", "mariadb,mysql").split(",")
+    ]
+)
+PLUGINS = {"mysql": ("auth_socket",)}
+
+MARIADB, MARIADB11, MYSQL, MYSQL56 = "mariadb", "mariadb11", "mysql", "mysql56"
+# What not every server has, and which have it; a test asks with needs("...").
+FEATURES = {
+    "caching_sha2": {MYSQL},
+    "check": {MARIADB, MARIADB11, MYSQL},
+    "deprecate_eof": {MARIADB, MARIADB11, MYSQL},
+    "ed25519": {MARIADB, MARIADB11},
+    "expired passwords": {MARIADB, MARIADB11, MYSQL, MYSQL56},
+    "extended metadata": {MARIADB, MARIADB11},
+    "inet4": {MARIADB, MARIADB11},
+    "json": {MARIADB, MARIADB11, MYSQL},
+    "json type": {MYSQL},
+    "kill query": {MARIADB, MARIADB11, MYSQL, MYSQL56},
+    "progress": {MARIADB, MARIADB11},
+    "query attributes": {MYSQL},
+    "returning": {MARIADB, MARIADB11},
+    "row alias": {MYSQL},
+    "session tracking": {MARIADB, MARIADB11, MYSQL},
+    "statement timeout": {MARIADB, MARIADB11, MYSQL},
+    "tls": {MARIADB, MARIADB11, MYSQL},
+    "uuid": {MARIADB, MARIADB11},
+    "vector": {MARIADB11, MYSQL},
+    "xa convert": {MARIADB, MARIADB11, MYSQL},
+    "zstd": {MYSQL},
+}
+
+
+class Given:
+    """A server that is not ours: it is neither restarted nor asked for its certificates."""
+
+    ca = client_cert = client_key = None
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+        with pymy.connect(dsn) as conn:
+            self.is_mariadb = conn.is_mariadb
+            self.version = conn.server_version
+            self.unix_socket = conn.unix_socket
+            self.host, self.port = conn.host, conn.port
+            self.user, self.password = conn.user, conn.password
+            version = conn.server_version_info
+        if self.is_mariadb:
+            self.flavour = MARIADB11 if version >= (11, 8) else MARIADB
+        else:
+            self.flavour = MYSQL if version >= (8, 0) else MYSQL56
+
+    def dsn_for(self, database: str) -> str:
+        return urlsplit(self.dsn)._replace(path=f"/{database}").geturl()
+
+
+class Servers:
+    """The servers of this worker, each started when it is first asked for.
+
+    One for each worker: a start takes a second at most, and tests change global variables.
+    """
+
+    def __init__(self) -> None:
+        self._started: dict[str, Any] = {}
+        self._failures: dict[str, str] = {}
+        self._stack = ExitStack()
+
+    def get(self, name: str) -> Any:
+        if name in self._failures:
+            pytest.fail(self._failures[name], pytrace=False)
+        if name not in self._started:
+            try:
+                self._started[name] = self.start(name)
+            except (SandboxError, pymy.Error) as error:
+                advice = (
+                    "PYMY_TEST_DSN names it: is it running?"
+                    if name == "given"
+                    else f"Get it with: python -m pymy sandbox fetch {name}"
+                )
+                self._failures[name] = f"No {name} server to test with: {error}\n{advice}"
+                pytest.fail(self._failures[name], pytrace=False)
+        return self._started[name]
+
+    def start(self, name: str) -> Any:
+        if name == "given":
+            return Given(GIVEN or "")
+        return self._stack.enter_context(Server(name, plugins=PLUGINS.get(name, ())))
+
+    def stop(self) -> None:
+        self._stack.close()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--write-docs", action="store_true", help="write docs/authentication.md (without -n)"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "servers" in getattr(item, "fixturenames", ()):
+            item.add_marker("live")
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    servers = Servers()
+    yield servers
+    servers.stop()
+
+
+@pytest.fixture(scope="session", params=CHOSEN)
+def server(request: pytest.FixtureRequest, servers: Servers) -> Any:
+    """A running server; the test runs once for each that was chosen."""
+    return servers.get(request.param)
+
+
+@pytest.fixture
+def needs(server: Any) -> Callable[[str], None]:
+    """Skip a test whose feature this server lacks."""
+
+    def check(feature: str) -> None:
+        if server.flavour not in FEATURES[feature]:
+            pytest.skip(f"{server.flavour} {server.version} has no {feature}")
+
+    return check
+
+
+@pytest.fixture
+def extra_server(server: Any) -> Iterator[Callable[..., Server]]:
+    """Start another server of the same flavour with other flags."""
+    if isinstance(server, Given):
+        pytest.skip("a given server cannot be started with other flags")
+    with ExitStack() as stack:
+        yield lambda *flags, **options: stack.enter_context(
+            Server(server.flavour, options=flags, **options)
+        )
+
+
+@pytest.fixture
+def db(server: Any) -> Iterator[str]:
+    """The name of an empty database that is dropped after the test."""
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    with pymy.connect(server.dsn) as admin:
+        admin.query(f"CREATE DATABASE {name}")
+    yield name
+    with pymy.connect(server.dsn, read_timeout=60) as admin:
+        admin.query(f"DROP DATABASE {name}")
+
+
+@pytest.fixture
+def dsn(server: Any, db: str) -> str:
+    """URL of the test's database, over the unix socket where the server has one."""
+    return server.dsn_for(db)
+
+
+@pytest.fixture
+def tcp_dsn(server: Any, db: str) -> str:
+    """URL of the test's database over TCP."""
+    if isinstance(server, Given):
+        if server.unix_socket:
+            pytest.skip("PYMY_TEST_DSN gives no TCP address")
+        return server.dsn_for(db)
+    return f"mysql://{server.user}@{server.host}:{server.port}/{db}"
+
+
+@pytest.fixture
+def connect(dsn: str) -> Iterator[Callable[..., pymy.Connection]]:
+    """Open connections to the test's database; the fixture closes them."""
+    opened = []
+
+    def open_(url: str = dsn, **options: Any) -> pymy.Connection:
+        conn = pymy.connect(url, **options)
+        opened.append(conn)
+        return conn
+
+    yield open_
+    for conn in opened:
+        conn.abort()
+
+
+@pytest.fixture
+def conn(connect: Callable[..., pymy.Connection]) -> pymy.Connection:
+    """A connection to the test's database."""
+    return connect()
+
+
+@pytest.fixture
+def account(server: Any, db: str) -> Iterator[Callable[..., str]]:
+    """Create accounts with rights on the test's database only; dropped after the test."""
+    made = []
+
+    def create(identified: str = "", *, name: str | None = None, options: str = "") -> str:
+        user = name or f"u_{uuid.uuid4().hex[:12]}"
+        with pymy.connect(server.dsn) as admin:
+            if identified:
+                identified = f"IDENTIFIED {identified}"
+            admin.query(f"CREATE USER {user}@'%' {identified} {options}")
+            made.append(user)
+            admin.query(f"GRANT ALL ON {db}.* TO {user}@'%'")
+        return user
+
+    yield create
+    with pymy.connect(server.dsn) as admin:
+        for user in made:
+            admin.query(f"DROP USER {user}@'%'")
