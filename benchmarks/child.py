@@ -92,6 +92,7 @@ class Blocking:
             self.connection.commit()
         cursor.execute("select count(*) from target")
         check(workload, cursor.fetchone()[0])
+        self.connection.commit()  # an open transaction would stop the others' TRUNCATE
         cursor.close()
         return clock
 
@@ -169,6 +170,7 @@ class Asyncio:
             await self.connection.commit()
         await cursor.execute("select count(*) from target")
         check(workload, (await cursor.fetchone())[0])
+        await self.connection.commit()
         await cursor.close()
         return clock
 

@@ -183,7 +183,9 @@ def chosen_drivers(
     for checkout in options.checkout:
         name, equals, folder = checkout.partition("=")
         if not equals or not (Path(folder) / "pymy").is_dir():
-            raise SystemExit(f"--checkout takes NAME=FOLDER of a checkout of pymy, not {checkout!r}")
+            raise SystemExit(
+                f"--checkout takes NAME=FOLDER of a checkout of pymy, not {checkout!r}"
+            )
         drivers[name] = (DRIVERS["pymy"], Path(folder).resolve())
     return drivers, missing
 

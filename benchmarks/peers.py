@@ -20,10 +20,12 @@ REQUIREMENTS = ("cryptography",)
 
 
 def cache_folder() -> Path:
-    base = os.environ.get("PYMY_CACHE")
-    if not base:
-        base = os.path.join(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "pymy")
-    return Path(base).absolute() / "benchmarks"
+    """Name the folder, by the same rules as pymy.sandbox, which cannot be imported yet."""
+    if chosen := os.environ.get("PYMY_CACHE"):
+        return Path(chosen).absolute() / "benchmarks"
+    base = os.environ.get("XDG_CACHE_HOME")
+    caches = Path(base) if base and Path(base).is_absolute() else Path.home() / ".cache"
+    return caches / "pymy" / "benchmarks"
 
 
 def environment() -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 
 BEGIN, END = "<!-- compare.py:begin -->", "<!-- compare.py:end -->"
 MEBIBYTE = 1 << 20
+NOTHING = "-"
 
 
 def machine() -> dict[str, Any]:
@@ -75,7 +76,7 @@ def times(result: dict[str, Any], names: list[str], key: str) -> list[str]:
     for name in names:
         taken = best[name]
         if taken is None:
-            cells.append("–")
+            cells.append(NOTHING)
             continue
         figures = f"{taken * per:.0f}" if taken * per >= 100 else f"{taken * per:.1f}"
         share = f" ({ours / taken:.2f})" if ours is not None and taken and name != "pymy" else ""
@@ -96,11 +97,9 @@ def least(result: dict[str, Any], name: str, key: str) -> float | None:
     return float(min(r[key] for r in rounds))
 
 
-def measured(
-    result: dict[str, Any], name: str, show: Callable[[list[dict[str, Any]]], str]
-) -> str:
+def measured(result: dict[str, Any], name: str, show: Callable[[list[dict[str, Any]]], str]) -> str:
     rounds = result["drivers"].get(name)
-    return show(rounds) if isinstance(rounds, list) and rounds else "–"
+    return show(rounds) if isinstance(rounds, list) and rounds else NOTHING
 
 
 def failures(server: dict[str, Any]) -> str:

@@ -60,10 +60,10 @@ TABLES = {
 WORKLOADS = {
     workload.name: workload
     for workload in (
-        Workload("mixed", "100k rows × 10 mixed columns", "fetch", 100_000, "select * from mixed"),
-        Workload("ints", "300k rows × 5 integers", "fetch", 300_000, "select * from ints"),
-        Workload("strings", "200k rows × 3 strings", "fetch", 200_000, "select * from strings"),
-        Workload("wide", "10k rows × 60 columns", "fetch", 10_000, "select * from wide"),
+        Workload("mixed", "100k rows x 10 mixed columns", "fetch", 100_000, "select * from mixed"),
+        Workload("ints", "300k rows x 5 integers", "fetch", 300_000, "select * from ints"),
+        Workload("strings", "200k rows x 3 strings", "fetch", 200_000, "select * from strings"),
+        Workload("wide", "10k rows x 60 columns", "fetch", 10_000, "select * from wide"),
         Workload("select1", "SELECT 1", "ask", 4_000, "select 1"),
         Workload(
             "point",
@@ -75,15 +75,13 @@ WORKLOADS = {
         ),
         Workload(
             "insert",
-            "executemany, 20k rows × 4",
+            "executemany, 20k rows x 4",
             "insert",
             20_000,
             "insert into target (a, b, c, d) values (%s, %s, %s, %s)",
         ),
         Workload("connect", "connect and close", "connect", 300),
-        Workload(
-            "stream", "1M rows × 3 streamed", "stream", 1_000_000, "select * from streamed"
-        ),
+        Workload("stream", "1M rows x 3 streamed", "stream", 1_000_000, "select * from streamed"),
     )
 }
 
@@ -100,7 +98,7 @@ def scaled(workload: Workload, divisor: int) -> Workload:
 
 
 def setup_statements() -> Iterator[str]:
-    """Statements that make the tables, for every MySQL and MariaDB there is: no sequences, no CTE."""
+    """Statements that make the tables, for every MySQL and MariaDB: no sequence, no CTE."""
     yield "create table digit (d int)"
     yield "insert into digit values (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)"
     yield "create table number (n int primary key)"
@@ -123,8 +121,7 @@ def setup_statements() -> Iterator[str]:
 def rows_to_insert(count: int) -> list[tuple[Any, ...]]:
     start = datetime(2001, 1, 1)
     return [
-        (n, f"it's the name of item {n}", n / 7, start + timedelta(seconds=n))
-        for n in range(count)
+        (n, f"it's the name of item {n}", n / 7, start + timedelta(seconds=n)) for n in range(count)
     ]
 
 

@@ -15,6 +15,7 @@ from .options import Options
 from .protocol import commands, handshake, transactions
 from .protocol.needs import Conversation
 from .protocol.query import discard, discard_rows, next_result, query
+from .protocol.result import Result
 from .protocol.setup import names_clause
 from .protocol.state import State
 from .rows import RowFactory
@@ -80,7 +81,7 @@ class Connection(Transactional):
         try:
             transport.run(session, handshake.connect(session, options, credentials), deadline)
         except BaseException:
-            transport.close()
+            self.abort()
             raise
 
     def _run(self, conversation: Conversation[T], timeout: float | None = None) -> T:
@@ -353,4 +354,16 @@ class Connection(Transactional):
 
 _POSITIONS = ("host", "user", "password", "database", "port", "unix_socket")
 
-__all__ = ["Connection", "Cursor", "DictCursor", "SSCursor", "SSDictCursor"]
+# What programs written for PyMySQL import from here.
+DEFAULT_CHARSET = "utf8mb4"
+MySQLResult = Result
+
+__all__ = [
+    "DEFAULT_CHARSET",
+    "Connection",
+    "Cursor",
+    "DictCursor",
+    "MySQLResult",
+    "SSCursor",
+    "SSDictCursor",
+]

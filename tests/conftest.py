@@ -28,7 +28,7 @@ CHOSEN = (
         for name in os.environ.get("PYMY_TEST_SERVERS", "mariadb,mysql").split(",")
     ]
 )
-PLUGINS = {"mysql": ("auth_socket",)}
+PLUGINS = {"mysql": ("auth_socket.so",)}
 
 MARIADB, MARIADB11, MYSQL, MYSQL56 = "mariadb", "mariadb11", "mysql", "mysql56"
 # What not every server has, and which have it; a test asks with needs("...").
@@ -162,6 +162,21 @@ def extra_server(server: Any) -> Iterator[Callable[..., Server]]:
         yield lambda *flags, **options: stack.enter_context(
             Server(server.flavour, options=flags, **options)
         )
+
+
+@pytest.fixture
+def set_global(server: Any) -> Iterator[Callable[[str, Any], None]]:
+    """Change global variables of the server until the end of the test."""
+    with pymy.connect(server.dsn) as admin:
+        before: dict[str, Any] = {}
+
+        def change(name: str, value: Any) -> None:
+            before.setdefault(name, admin.execute(f"SELECT @@global.{name}").fetchone()[0])
+            admin.execute(f"SET GLOBAL {name} = %s", (value,))
+
+        yield change
+        for name, value in before.items():
+            admin.execute(f"SET GLOBAL {name} = %s", (value,))
 
 
 @pytest.fixture

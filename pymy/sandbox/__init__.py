@@ -6,9 +6,26 @@ with pymy.sandbox.Server("mariadb") as server:
 
 from __future__ import annotations
 
-from .errors import SandboxError
-from .flavours import FLAVOURS
-from .install import fetch
-from .server import Server
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import SandboxError
+    from .flavours import FLAVOURS
+    from .install import fetch
+    from .server import Server
 
 __all__ = ["FLAVOURS", "SandboxError", "Server", "fetch"]
+
+_ROOMS = {"FLAVOURS": "flavours", "SandboxError": "errors", "Server": "server", "fetch": "install"}
+
+
+def __getattr__(name: str) -> Any:
+    # pytest loads this package with the plugin, in every run and on every system.
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_ROOMS[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

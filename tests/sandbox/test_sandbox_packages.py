@@ -3,7 +3,9 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import stat
+import subprocess
 import tarfile
 
 import pytest
@@ -267,4 +269,29 @@ def test_unpack_refuses_a_cut_package(tmp_path):
     whole = make_deb((file("./usr/lib/a"), os.urandom(5000)))
     path.write_bytes(whole[:-3000])
     with pytest.raises(SandboxError):
+        deb.unpack(path, tmp_path / "prefix")
+
+
+@pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="dpkg-deb is not installed")
+def test_a_package_packed_with_zstd_goes_through_dpkg(tmp_path):
+    tree = tmp_path / "tree"
+    (tree / "DEBIAN").mkdir(parents=True)
+    control = "Package: one\nVersion: 1\nArchitecture: all\nMaintainer: x <x@x>\nDescription: x\n"
+    (tree / "DEBIAN" / "control").write_text(control)
+    (tree / "usr" / "lib").mkdir(parents=True)
+    (tree / "usr" / "lib" / "libone.so").write_bytes(b"library")
+    path = tmp_path / "one.deb"
+    subprocess.run(
+        ["dpkg-deb", "-Zzstd", "--build", tree, path], check=True, stdout=subprocess.DEVNULL
+    )
+    assert b"data.tar.zst" in path.read_bytes()
+    deb.unpack(path, tmp_path / "prefix")
+    assert (tmp_path / "prefix/usr/lib/libone.so").read_bytes() == b"library"
+
+
+def test_without_dpkg_such_a_package_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    path = tmp_path / "one.deb"
+    path.write_bytes(make_deb((file("./usr/lib/a"), b"x")).replace(b"data.tar.xz", b"data.tar.zz"))
+    with pytest.raises(SandboxError, match="install dpkg"):
         deb.unpack(path, tmp_path / "prefix")

@@ -272,21 +272,39 @@ def test_tail_is_short_and_forgiving(tmp_path):
     assert tail(path, 2) == "line 29\n\ufffd"
 
 
-def test_importing_the_sandbox_is_light(project_path):
-    """What the sandbox adds to importing pymy itself."""
+def test_importing_the_plugin_is_light(project_path):
+    """pytest loads it in every run, so it adds itself and nothing more to pymy and pytest."""
     code = (
-        "import sys, pymy; before = set(sys.modules); import pymy.sandbox;"
-        "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
-        ";rooms = [n for n in set(sys.modules) - before if n.startswith('pymy.')];"
-        "print(*(n for n in rooms if 'sandbox' not in n))"
+        "import sys, pymy, pytest; before = set(sys.modules); import pymy.sandbox.pytest_plugin;"
+        "print(*sorted(set(sys.modules) - before))"
     )
     answer = subprocess.run(
         [sys.executable, "-c", code], env=project_path, capture_output=True, text=True, check=True
     )
-    packages, rooms = answer.stdout.split("\n")[:2]
-    assert "pymy" in packages.split()
-    assert not {"cryptography", "pymysql", "pytest"} & set(packages.split())
-    assert rooms == ""
+    assert answer.stdout.split() == ["pymy.sandbox", "pymy.sandbox.pytest_plugin"]
+
+
+def test_importing_the_server_takes_nothing_of_the_driver(project_path):
+    code = (
+        "import sys, pymy; before = set(sys.modules); from pymy.sandbox import Server;"
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], env=project_path, capture_output=True, text=True, check=True
+    )
+    names = answer.stdout.split()
+    assert "pymy.sandbox.server" in names
+    assert not [n for n in names if n.startswith("pymy.") and not n.startswith("pymy.sandbox")]
+    assert not {"cryptography", "pymysql", "pytest"} & set(names)
+
+
+def test_the_packages_names():
+    from pymy import sandbox
+
+    assert set(sandbox.__all__) <= set(dir(sandbox))
+    assert sandbox.fetch.__module__ == "pymy.sandbox.install"
+    with pytest.raises(AttributeError, match="no attribute 'Sever'"):
+        sandbox.Sever  # noqa: B018
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
