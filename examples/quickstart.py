@@ -21,6 +21,10 @@ def say(text: str) -> None:
     print(f"- {text}", flush=True)
 
 
+def report(progress: str) -> None:
+    print(f"  {progress}", flush=True)
+
+
 def peak_memory() -> float:
     """Return the most memory this process has held so far, in MB."""
     unit = 1 if sys.platform == "darwin" else 1024
@@ -125,7 +129,7 @@ def main() -> None:
         tour(sys.argv[1])
         return
     print("Getting a MariaDB server: the one installed here, else from the Debian archive.")
-    with pymy.sandbox.Server("mariadb", verbose=True) as server:
+    with pymy.sandbox.Server("mariadb", progress=report) as server:
         tour(server.dsn)
     say("Stopped the server; nothing is left but its cached files.")
 

@@ -75,12 +75,13 @@ class BaseConnection:
         chosen = converters.conversions if conv is None else conv
         self.encoders = {key: value for key, value in chosen.items() if isinstance(key, type)}
         self._decoders = {key: value for key, value in chosen.items() if not isinstance(key, type)}
+        self._decoders_lent = False
 
     @property
     def decoders(self) -> dict[Any, Any]:
         """The converters of results by FIELD_TYPE (or MariaDB's extended type name); changes count
         from the next result on."""
-        self._decoding_changed = True
+        self._decoders_lent = True
         return self._decoders
 
     def _take_charset(self, charset: str, collation: str | None) -> None:
@@ -106,7 +107,7 @@ class BaseConnection:
             overrides=overrides,
             missing=frozenset(key for key in default if key not in self._decoders),
         )
-        self._decoding_changed = False
+        self._decoders_known = dict(self._decoders)
 
     @property
     def _context(self) -> LiteralContext:
@@ -132,6 +133,8 @@ class BaseConnection:
         return "ANSI" in mode.upper()
 
     def _encode(self, sql: str | bytes) -> bytes:
+        if self._decoders_lent and self._decoders != self._decoders_known:
+            self._refresh_decoding()
         if isinstance(sql, str):
             return encode(sql, self.encoding)
         if isinstance(sql, (bytes, bytearray, memoryview)):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from . import err
 from .constants import CR
+from .protocol.bulk import execute_each
 from .protocol.columns import Column
+from .protocol.needs import Conversation
+from .protocol.query import fetch_batch, next_result, query
 from .protocol.result import Description, Result
+from .protocol.stopping import close_stream
 from .rows import RowFactory, unique_names
 from .sql import batches, encode, escape_id, interpolate, row_formatter, split_values
 
@@ -92,10 +95,6 @@ class BaseCursor(Generic[Conn]):
         self._executed = statement
         return statement
 
-    @staticmethod
-    def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-        return chain((first,), rest)
-
     def _call_statements(self, procname: str, args: Iterable[Any]) -> list[str]:
         context = self._open_connection()._context
         plain = re.sub(r"\W+", "_", procname)
@@ -107,6 +106,55 @@ class BaseCursor(Generic[Conn]):
             settings.append(f"{name}={context.write(value)}")
         call = f"CALL {escape_id(procname)}({','.join(names)})"
         return [f"SET {','.join(settings)}", call] if names else [call]
+
+    # -- conversations
+
+    def _executing(self, connection: Conn, sql: str | bytes, args: Any) -> Conversation[int]:
+        text = self._mogrify(sql, args)
+        result = yield from query(
+            connection._session,
+            connection._encode(text),
+            stream=self._streams,
+            attributes=connection.query_attributes,
+        )
+        self._executed = text
+        self._take(connection, result)
+        return self.rowcount
+
+    def _executing_many(
+        self, connection: Conn, sql: str | bytes, args: Iterable[Any]
+    ) -> Conversation[int | None]:
+        result, total = yield from execute_each(connection._session, self._statements(sql, args))
+        if result is None:
+            return None
+        self._take(connection, result)
+        self.rowcount = total
+        return total
+
+    def _calling(
+        self, connection: Conn, procname: str, args: Iterable[Any]
+    ) -> Conversation[Iterable[Any]]:
+        args = args if isinstance(args, Sequence) else tuple(args)
+        for statement in self._call_statements(procname, args):
+            yield from self._executing(connection, statement, None)
+        return args
+
+    def _advancing(self, connection: Conn) -> Conversation[bool | None]:
+        result = yield from next_result(connection._session, stream=self._streams)
+        if result is None:
+            return None
+        self._take(connection, result)
+        return True
+
+    def _closing(self, connection: Conn) -> Conversation[None]:
+        return (yield from close_stream(connection._session))
+
+    def _has_more(self, connection: Conn) -> bool:
+        """Tell whether the server holds more of this cursor's statement."""
+        result = self._result
+        if result is None or connection._result is not result or not connection.open:
+            return False
+        return result.unread or result.has_next
 
     # -- results
 
@@ -124,8 +172,8 @@ class BaseCursor(Generic[Conn]):
         self.description = None
         self.rownumber = 0
 
-    def _take(self, result: Result) -> None:
-        self._result = result
+    def _take(self, connection: Conn, result: Result) -> None:
+        self._result = connection._result = result
         self.description = result.description
         self.rowcount = result.affected_rows
         self.lastrowid = result.insert_id
@@ -218,12 +266,21 @@ class Unbuffered(BaseCursor[Conn]):
 
     _streams = True
 
-    def _take(self, result: Result) -> None:
-        super()._take(result)
+    def _take(self, connection: Conn, result: Result) -> None:
+        super()._take(connection, result)
         self._batch_at = 0
 
-    def _has_row(self) -> bool:
-        return self._held() > 0
+    def _lacks(self, rows: int | None) -> bool:
+        """Tell whether fewer rows than that are here while the server has more."""
+        if rows is not None and self._held() >= rows:
+            return False
+        return self._result is not None and self._result.unread
+
+    def _reading(self, connection: Conn, rows: int | None) -> Conversation[None]:
+        while self._lacks(rows):
+            if connection._result is not self._result:
+                raise self._overtaken()
+            self._add((yield from fetch_batch(connection._session)))
 
     def _held(self) -> int:
         return len(self._check_result()) - self._batch_at
@@ -237,7 +294,7 @@ class Unbuffered(BaseCursor[Conn]):
             self.warning_count = self._result.warning_count
 
     def _next_row(self) -> Any:
-        if not self._has_row():
+        if not self._held():
             return None
         row = self._rows[self._batch_at]
         self._batch_at += 1

@@ -9,12 +9,12 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from . import err
-from .constants import CR, ER
+from .constants import CR
 from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
 from .options import Options
 from .protocol import commands, handshake, transactions
 from .protocol.needs import Conversation
-from .protocol.query import discard, discard_rows, next_result, query
+from .protocol.query import next_result, query
 from .protocol.result import Result
 from .protocol.setup import names_clause
 from .protocol.state import State
@@ -23,10 +23,6 @@ from .transactions import Transactional
 from .transport import Deadline, SocketTransport, dial
 
 T = TypeVar("T")
-
-# An unbuffered result closed early is read to its end when that takes no more bytes than this;
-# otherwise the statement is killed, which costs a second connection.
-DRAIN_BYTES = 1 << 20
 
 
 class Connection(Transactional):
@@ -75,7 +71,7 @@ class Connection(Transactional):
         deadline = Deadline(options.connect_timeout, "connect_timeout")
         credentials = self._credentials()
         session = self._begin_session()
-        transport = SocketTransport(sock or dial(options, deadline), options)
+        transport = SocketTransport(sock or dial(options, deadline), options, self._credentials)
         session.local = transport.local
         self._transport = transport
         try:
@@ -90,15 +86,16 @@ class Connection(Transactional):
         self._check_process()
         if transport is None or not self._session.usable():
             conversation.close()
-            raise self._session.unusable() if transport is not None else self._not_connected()
+            raise self._unusable()
         deadline = None if timeout is None else Deadline(timeout, "timeout")
         return transport.run(self._session, conversation, deadline)
 
-    @staticmethod
-    def _not_connected() -> err.Error:
-        return err.InterfaceError(
-            CR.CR_SERVER_GONE_ERROR, "Not connected: call connect() first", sent=False
-        )
+    def _unusable(self) -> err.Error:
+        if self._transport is None and self._session.state is State.CONNECTING:
+            return err.InterfaceError(
+                CR.CR_SERVER_GONE_ERROR, "Not connected: call connect() first", sent=False
+            )
+        return self._session.unusable()
 
     def close(self) -> None:
         """Say goodbye (COM_QUIT, no answer) and close the link; an open transaction is rolled back.
@@ -225,46 +222,6 @@ class Connection(Transactional):
         """Go to the next result of the last text; returns affected rows, 0 when there is none."""
         self._result = self._run(next_result(self._session, stream=unbuffered))
         return self.affected_rows()
-
-    def _finish_stream(self) -> None:
-        """Bring an unbuffered result to its end: drain little, kill much."""
-        session = self._session
-        if session.state is State.STREAMING and not self._run(discard_rows(session, DRAIN_BYTES)):
-            self._kill_statement()
-        if self.open:
-            self._run(discard(session))
-
-    def _kill_statement(self) -> None:
-        """Stop the running statement from a second connection to the same address (P99).
-
-        When no second connection can be had, the rest is read after all.
-        """
-        try:
-            helper = Connection._like(self)
-        except err.Error:
-            return
-        with helper:
-            helper.query(f"KILL QUERY {self.thread_id()}")
-        session = self._session
-        try:
-            self._run(discard_rows(session))
-        except err.Error as exc:
-            if exc.errno != ER.QUERY_INTERRUPTED:
-                raise
-        else:
-            # The statement ended first; the kill must not hit the next one (P98).
-            with suppress(err.OperationalError):
-                self._run(query(session, b"DO SLEEP(0)"))
-
-    @classmethod
-    def _like(cls, other: Connection) -> Connection:
-        """Open a second connection with the same address and login, and nothing else."""
-        made = Connection(defer_connect=True)
-        made._options = other._options.replace(
-            init_command=None, session_variables={}, sql_mode=None, autocommit=None, compress=None
-        )
-        made.connect()
-        return made
 
     # -- session
 

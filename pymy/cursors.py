@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import err
 from .basecursor import BaseCursor, DictRows, Unbuffered
-from .protocol.bulk import execute_each
-from .protocol.query import fetch_batch, next_result, query
-from .rows import RowFactory
 
 if TYPE_CHECKING:
-    from .connections import Connection
+    from .connections import Connection  # noqa: F401 - named in the bases
 
 
 class Cursor(BaseCursor["Connection"]):
@@ -22,11 +18,6 @@ class Cursor(BaseCursor["Connection"]):
 
     Source: https://peps.python.org/pep-0249/#cursor-objects
     """
-
-    def __init__(
-        self, connection: Connection, *, row_factory: RowFactory[Any] | None = None
-    ) -> None:
-        super().__init__(connection, row_factory)
 
     def __enter__(self) -> Cursor:
         return self
@@ -45,17 +36,9 @@ class Cursor(BaseCursor["Connection"]):
 
     def close(self) -> None:
         """Close the cursor; what it did not read yet is dropped. Closing twice is harmless."""
-        connection = self.connection
-        if connection is not None:
-            try:
-                if connection.open:
-                    while self.nextset():
-                        pass
-            except err.Error:
-                if connection.open:
-                    raise
-            finally:
-                self.connection = None  # type: ignore[assignment]
+        connection, self.connection = self.connection, None  # type: ignore[assignment]
+        if connection is not None and self._has_more(connection):
+            connection._run(self._closing(connection))
 
     def execute(self, query: str | bytes, args: Any = None, *, timeout: float | None = None) -> int:
         """Run a statement with parameters written in as literals.
@@ -70,24 +53,8 @@ class Cursor(BaseCursor["Connection"]):
         types without an encoder, the server's error with the connection usable, OperationalError
         2013 with the connection closed.
         """
-        return self._execute(query, args, timeout)
-
-    def _execute(self, sql: str | bytes, args: Any, timeout: float | None) -> int:
         connection = self._start()
-        text = self._mogrify(sql, args)
-        result = connection._run(
-            query(
-                connection._session,
-                connection._encode(text),
-                stream=self._streams,
-                attributes=connection.query_attributes,
-            ),
-            timeout,
-        )
-        self._executed = text
-        connection._result = result
-        self._take(result)
-        return self.rowcount
+        return connection._run(self._executing(connection, query, args), timeout)
 
     def executemany(self, query: str | bytes, args: Iterable[Any]) -> int | None:
         """Run a statement once for each set of parameters.
@@ -99,17 +66,7 @@ class Cursor(BaseCursor["Connection"]):
         An error ends it: earlier statements have run, see the transaction.
         """
         connection = self._start()
-        statements = self._statements(query, args)
-        first = next(statements, None)
-        if first is None:
-            return None
-        result, total = connection._run(
-            execute_each(connection._session, self._chained(first, statements)), None
-        )
-        connection._result = result
-        self._take(result)
-        self.rowcount = total
-        return total
+        return connection._run(self._executing_many(connection, query, args))
 
     def callproc(self, procname: str, args: Iterable[Any] = ()) -> Any:
         """Call a stored procedure; its result sets are read with ``fetch...`` and ``nextset``.
@@ -118,25 +75,13 @@ class Cursor(BaseCursor["Connection"]):
         be read afterwards: ``SELECT @_procname_1``. Two round trips, one without arguments.
         Returns ``args`` unchanged.
         """
-        statements = self._call_statements(procname, args)
-        for statement in statements:
-            self.execute(statement)
-        return args
+        connection = self._start()
+        return connection._run(self._calling(connection, procname, args))
 
     def nextset(self) -> bool | None:
         """Go to the next result of the last statement; None when there is none."""
         connection = self._open_connection()
-        current = self._result
-        if current is None or connection._result is not current:
-            return None
-        if not current.unread and not current.has_next:
-            return None
-        result = connection._run(next_result(connection._session, stream=self._streams), None)
-        if result is None:
-            return None
-        connection._result = result
-        self._take(result)
-        return True
+        return connection._run(self._advancing(connection)) if self._has_more(connection) else None
 
     def fetchone(self) -> Any:
         """Return the next row, None behind the last."""
@@ -167,44 +112,26 @@ class SSCursor(Unbuffered["Connection"], Cursor):
     second connection.
     """
 
-    def _more(self) -> bool:
+    def _hold(self, rows: int | None) -> None:
+        """Read until that many rows are here, or the result ends."""
         connection = self._open_connection()
-        if self._result is None or not self._result.unread:
-            return False
-        if connection._result is not self._result:
-            raise self._overtaken()
-        rows = connection._run(fetch_batch(connection._session), None)
-        self._add(rows)
-        return bool(rows)
-
-    def close(self) -> None:
-        """Close the cursor; unread rows are drained when few, else the statement is killed."""
-        connection = self.connection
-        if connection is not None:
-            try:
-                if self._result is not None and connection._result is self._result:
-                    connection._finish_stream()
-            finally:
-                self.connection = None  # type: ignore[assignment]
+        if self._lacks(rows):
+            connection._run(self._reading(connection, rows))
 
     def fetchone(self) -> Any:
         """Return the next row, None behind the last."""
-        while not self._has_row():
-            if not self._more():
-                return None
+        self._hold(1)
         return self._next_row()
 
     def fetchmany(self, size: int | None = None) -> Any:
         """Return the next ``size`` rows (default ``arraysize``), fewer at the end."""
         wanted = self.arraysize if size is None else size
-        while self._held() < wanted and self._more():
-            pass
+        self._hold(wanted)
         return self._next_rows(wanted)
 
     def fetchall(self) -> Any:
         """Return all rows that are left, in one list: that memory is not flat."""
-        while self._more():
-            pass
+        self._hold(None)
         return self._next_rows(None)
 
     def fetchall_unbuffered(self) -> Iterator[Any]:

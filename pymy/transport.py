@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -15,6 +15,8 @@ from . import err
 from .constants import CR
 from .localfiles import LocalFiles
 from .options import Options
+from .protocol import stopping
+from .protocol.handshake import Credentials
 from .protocol.needs import Conversation, Need
 from .protocol.session import Session
 from .protocol.state import State
@@ -22,7 +24,7 @@ from .tls import build_context
 
 T = TypeVar("T")
 
-READ, WRITE, TLS, DONE = Need.READ, Need.WRITE, Need.TLS, Need.DONE
+READ, WRITE, TLS, FILE, DONE = Need.READ, Need.WRITE, Need.TLS, Need.FILE, Need.DONE
 
 
 class Deadline:
@@ -145,9 +147,12 @@ def _is_address(host: str) -> bool:
 class SocketTransport:
     """Serves a session's needs over one blocking socket."""
 
-    def __init__(self, sock: socket.socket, options: Options) -> None:
+    def __init__(
+        self, sock: socket.socket, options: Options, credentials: Callable[[], Credentials]
+    ) -> None:
         self.sock = sock
         self._options = options
+        self._credentials = credentials
         self._read_timeout = options.read_timeout
         self._write_timeout = options.write_timeout
         self._set: float | None = sock.gettimeout()
@@ -171,8 +176,10 @@ class SocketTransport:
                     need = self._send(session, deadline)
                 elif need is TLS:
                     need = self._start_tls(session, deadline)
-                else:
+                elif need is FILE:
                     need = self._next_piece(session)
+                else:
+                    need = session.resume(self._kill(session))
         except BaseException:
             session.abandon()
             self.close()
@@ -260,6 +267,26 @@ class SocketTransport:
         if not piece:
             self._pieces = None
         return session.resume(piece)
+
+    def _kill(self, session: Session) -> bool:
+        """Kill the session's statement over a second connection; False when none can be had."""
+        assert session.greeting is not None
+        options = stopping.side_options(self._options)
+        deadline = Deadline(options.connect_timeout, "connect_timeout")
+        side = Session()
+        try:
+            transport = SocketTransport(dial(options, deadline), options, self._credentials)
+            try:
+                side.local = transport.local
+                thread_id = session.greeting.thread_id
+                transport.run(
+                    side, stopping.kill(side, options, self._credentials(), thread_id), deadline
+                )
+            finally:
+                transport.close()
+        except err.Error:
+            return False
+        return True
 
     def shut_down(self) -> None:
         """Wake a thread that waits in recv(): closing alone does not (P115)."""

@@ -7,6 +7,7 @@ PYMY_TEST_DSN=mysql://... tests against a server that runs already, as a user wh
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -40,6 +41,7 @@ FEATURES = {
     "expired passwords": {MARIADB, MARIADB11, MYSQL, MYSQL56},
     "extended metadata": {MARIADB, MARIADB11},
     "inet4": {MARIADB, MARIADB11},
+    "inet6": {MARIADB, MARIADB11},
     "json": {MARIADB, MARIADB11, MYSQL},
     "json type": {MYSQL},
     "kill query": {MARIADB, MARIADB11, MYSQL, MYSQL56},
@@ -70,14 +72,17 @@ class Given:
             self.unix_socket = conn.unix_socket
             self.host, self.port = conn.host, conn.port
             self.user, self.password = conn.user, conn.password
-            version = conn.server_version_info
-        if self.is_mariadb:
-            self.flavour = MARIADB11 if version >= (11, 8) else MARIADB
-        else:
-            self.flavour = MYSQL if version >= (8, 0) else MYSQL56
 
     def dsn_for(self, database: str) -> str:
         return urlsplit(self.dsn)._replace(path=f"/{database}").geturl()
+
+
+def kind_of(server: Any) -> str:
+    """Tell by its version which flavour a server is like: the machine's own may be any."""
+    version = tuple(map(int, re.findall(r"\d+", server.version)[:2]))
+    if server.is_mariadb:
+        return MARIADB11 if version >= (11, 8) else MARIADB
+    return MYSQL if version >= (8, 0) else MYSQL56
 
 
 class Servers:
@@ -142,13 +147,19 @@ def server(request: pytest.FixtureRequest, servers: Servers) -> Any:
     return servers.get(request.param)
 
 
+@pytest.fixture(scope="session")
+def kind(server: Any) -> str:
+    """The flavour the server is like; see FEATURES."""
+    return kind_of(server)
+
+
 @pytest.fixture
-def needs(server: Any) -> Callable[[str], None]:
+def needs(server: Any, kind: str) -> Callable[[str], None]:
     """Skip a test whose feature this server lacks."""
 
     def check(feature: str) -> None:
-        if server.flavour not in FEATURES[feature]:
-            pytest.skip(f"{server.flavour} {server.version} has no {feature}")
+        if kind not in FEATURES[feature]:
+            pytest.skip(f"{kind} {server.version} has no {feature}")
 
     return check
 

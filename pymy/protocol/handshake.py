@@ -33,7 +33,7 @@ from pymy.protocol.query import begin, discard, query
 from pymy.protocol.session import Session
 from pymy.protocol.setup import charset_named, setup_statement
 from pymy.protocol.state import State
-from pymy.protocol.wire import lenenc_bytes
+from pymy.protocol.wire import lenenc_bytes, malformed
 
 LARGEST_GREETING = 1 << 16
 # 65,535 bytes is what MySQL's performance schema takes at most (P34).
@@ -277,6 +277,8 @@ def reset(session: Session, options: Options, credentials: Credentials) -> Conve
             raise error
         yield from change_user(session, options, credentials)
         return
+    if packet[0] != 0x00:
+        raise malformed("neither OK nor an error", packet)
     ok = parse_ok(packet, session.capabilities)
     forget(session, options)
     session.rest(ok)

@@ -39,6 +39,7 @@ def send_file(session: Session, name: bytes) -> Conversation[Ok]:
             while piece := (yield Need.FILE):
                 for at in range(0, len(piece), PIECE):
                     session.put(bytes(piece[at : at + PIECE]))
+                    yield Need.WRITE
         except Exception as exc:
             if session.state is not State.BUSY:  # the link went, not the handler
                 raise
@@ -65,8 +66,9 @@ def _refusal(session: Session, name: bytes) -> err.Error | None:
             f"The server asks for the local file {shown!r}, but local files are switched off. "
             "If this LOAD DATA LOCAL is yours, connect with local_infile=[folders] or a handler",
         )
-    statement = session.statement.decode("utf-8", "replace")
-    if name.decode("utf-8", "replace") not in infile_names(
+    # surrogates keep bytes apart that "replace" would make equal
+    statement = session.statement.decode("utf-8", "surrogateescape")
+    if name.decode("utf-8", "surrogateescape") not in infile_names(
         statement, no_backslash_escapes=session.no_backslash_escapes
     ):
         return err.OperationalError(

@@ -50,8 +50,8 @@ class Kind:
         return text, {} if self.function is None else {name: self.function}
 
 
-def _ascii(convert: Callable[[str], Any], piece: bytes) -> Any:
-    return convert(piece.decode("ascii"))
+def _decoded(convert: Callable[[str], Any], piece: bytes) -> Any:
+    return convert(piece.decode())
 
 
 def _text(codec: str, piece: bytes) -> str:
@@ -69,12 +69,11 @@ def _vector(piece: bytes) -> array[float]:
 INTEGER = Kind("int({piece})", None, int)
 FLOAT = Kind("float({piece})", None, float)
 BYTES = Kind("{piece}", None, bytes)
-DECIMAL = Kind("{call}({piece}.decode())", Decimal, partial(_ascii, Decimal))
+DECIMAL = Kind("{call}({piece}.decode())", Decimal, partial(_decoded, Decimal))
 TIME = Kind(
-    "{call}({piece}.decode())", converters.parse_time, partial(_ascii, converters.parse_time)
+    "{call}({piece}.decode())", converters.parse_time, partial(_decoded, converters.parse_time)
 )
 VECTOR = Kind("{call}({piece})", _vector, _vector)
-JSON_OBJECT = Kind("{call}({piece})", json.loads, json.loads)
 
 
 class Decoding:
@@ -141,10 +140,8 @@ class Decoding:
         return self.string
 
     def _json(self) -> Kind:
-        if self.json_objects:
-            return JSON_OBJECT
         # JSON reports charset binary but is sent in the connection's (P44)
-        return self.string
+        return _custom(json.loads, self.encoding) if self.json_objects else self.string
 
     def _codec(self, column: Column) -> str | None:
         """Return the codec of what a user's converter gets; None leaves it the bytes."""
@@ -158,8 +155,7 @@ class Decoding:
         codec = self._codec(column)
         if convert is None:
             return BYTES if codec is None else text_kind(codec)
-        piece = "{piece}" if codec is None else f"{{piece}}.decode({codec!r})"
-        return Kind(f"{{call}}({piece})", convert, _Custom(convert, codec))
+        return _custom(convert, codec)
 
 
 @dataclass(frozen=True)
@@ -173,6 +169,11 @@ class _Custom:
         return self.convert(piece if self.codec is None else piece.decode(self.codec))
 
 
+def _custom(convert: Callable[[Any], Any], codec: str | None) -> Kind:
+    piece = "{piece}" if codec is None else f"{{piece}}.decode({codec!r})"
+    return Kind(f"{{call}}({piece})", convert, _Custom(convert, codec))
+
+
 def text_kind(codec: str) -> Kind:
     template = "{piece}.decode()" if codec == "utf-8" else f"{{piece}}.decode({codec!r})"
     return _TEXT_KINDS.setdefault(codec, Kind(template, None, partial(_text, codec)))
@@ -184,6 +185,10 @@ _DATED: dict[tuple[Any, str], Kind] = {}
 
 def _dated(fast: Callable[[str], Any], parse: Callable[[str, Any], Any], zero_dates: str) -> Kind:
     def convert(piece: bytes) -> Any:
-        return parse(piece.decode("ascii"), zero_dates)
+        text = piece.decode()
+        try:
+            return fast(text)
+        except ValueError:
+            return parse(text, zero_dates)
 
     return _DATED.setdefault((fast, zero_dates), Kind("{call}({piece}.decode())", fast, convert))

@@ -111,12 +111,13 @@ class Login:
         return next(self._plugin)
 
     def _step(self, data: bytes) -> bytes | None:
-        if self._plugin is not None:
-            try:
-                return self._plugin.send(data)
-            except StopIteration:
-                pass
-        raise malformed(f"more questions than {self.plugin_name} knows", data)
+        if self._plugin is None:
+            raise malformed(f"more questions than {self.plugin_name} knows", data)
+        try:
+            return self._plugin.send(data)
+        except StopIteration:  # it has taken this packet and expects OK or ERR next
+            self._plugin = None
+            return None
 
     def _end(self) -> None:
         if self._plugin is not None:

@@ -54,7 +54,7 @@ class Greeting:
 
     @property
     def is_mariadb(self) -> bool:
-        """Tell MariaDB by its name, or by its cleared LONG_PASSWORD ("CLIENT_MYSQL") bit."""
+        """Tell MariaDB by its name, or by the "5.5.5-" it puts before 10 (P39)."""
         return "mariadb" in self.server_version.lower() or self.server_version.startswith("5.5.5-")
 
     @property

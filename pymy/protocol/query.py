@@ -49,12 +49,11 @@ def query(
     session: Session, sql: bytes, *, stream: bool = False, attributes: Attributes | None = None
 ) -> Conversation[Result]:
     """Run one text and read its first result; ``stream`` leaves the rows on the line."""
+    block = attribute_block(attributes) if session.capabilities & QUERY_ATTRIBUTES else b""
     yield from begin(session)
     # kept only to check which file a server may ask for
     session.statement = sql if session.files_allowed else b""
-    if session.capabilities & QUERY_ATTRIBUTES:
-        sql = attribute_block(attributes) + sql
-    session.command(COM_QUERY, sql)
+    session.command(COM_QUERY, block + sql)
     return (yield from read_result(session, stream))
 
 
@@ -155,7 +154,8 @@ def read_rows(session: Session, result: Result) -> Conversation[None]:
             if not read_batch(session, result, result.rows):
                 yield Need.READ
     except err.DataError as exc:
-        yield from _drop_rest(session, result)
+        if result.unread:  # else it is the server's own error, which ended the set
+            yield from _drop_rest(session, result)
         raise exc from exc.__cause__
 
 
@@ -171,7 +171,8 @@ def fetch_batch(session: Session) -> Conversation[list[Row]]:
             if not read_batch(session, result, rows):
                 yield Need.READ
     except err.DataError as exc:
-        yield from _drop_rest(session, result)
+        if result.unread:  # else it is the server's own error, which ended the set
+            yield from _drop_rest(session, result)
         raise exc from exc.__cause__
     if result.unread:
         session.move(State.STREAMING)
@@ -199,27 +200,35 @@ def read_batch(session: Session, result: Result, rows: list[Row]) -> bool:
             except err.DataError as exc:
                 stop, session.sequence = exc.position  # type: ignore[attr-defined]
                 inbox.start = start + stop
+                result.head_ended = True
                 raise
             inbox.start = start + stop
+            result.head_ended = result.head_ended or stop > 0
     packet = session.take()
     if packet is None:
         return inbox.start != start
-    if is_terminator(packet, session.deprecate_eof):
-        first = not (rows or result.rows or result.head_ended)
-        if first and session.deprecate_eof and len(packet) == 5:
-            # A proxy that agreed to DEPRECATE_EOF and sends the EOF behind columns anyway (P9).
-            result.head_ended = True
-            return True
-        result.ok = session.rest(parse_terminator(packet, session.capabilities))
-        result.unread = False
-        session.streaming = None
-    elif packet[0] == 0xFF:
+    if _is_row(session, result, packet):
+        rows.append(head.decoder.decode_row(packet, head.columns))
+    return True
+
+
+def _is_row(session: Session, result: Result, packet: bytes) -> bool:
+    """Tell a row from what stands among rows or ends them; an ERR is raised."""
+    if packet[0] == 0xFF:
+        if session.took_progress(packet):
+            return False
         result.unread = False
         session.streaming = None
         raise session.error(packet)
-    else:
-        rows.append(head.decoder.decode_row(packet, head.columns))
-    return True
+    first, result.head_ended = not result.head_ended, True
+    if not is_terminator(packet, session.deprecate_eof):
+        return True
+    # A proxy that agreed to DEPRECATE_EOF may send the EOF behind the columns anyway (P9).
+    if not (first and session.deprecate_eof and len(packet) == 5):
+        result.ok = session.rest(parse_terminator(packet, session.capabilities))
+        result.unread = False
+        session.streaming = None
+    return False
 
 
 def _drop_rest(session: Session, result: Result) -> Conversation[None]:
@@ -244,14 +253,8 @@ def discard_rows(session: Session, limit: int | None = None) -> Conversation[boo
             yield Need.READ
             continue
         dropped += len(packet) + 4
-        if packet[0] == 0xFF:
-            result.unread = False
-            session.streaming = None
-            raise session.error(packet)
-        if is_terminator(packet, session.deprecate_eof):
-            result.ok = session.rest(parse_terminator(packet, session.capabilities))
-            result.unread = False
-            session.streaming = None
+        _is_row(session, result, packet)
+        if not result.unread:
             return True
 
 

@@ -147,10 +147,8 @@ class Session(Framing):
         self._conversation = None
         self._outcome = outcome
         self.need = self._wants = Need.DONE
-        if error is not None:
-            self._error = self._settle_error(error)
-        elif self._raised is not None:
-            self._error, self._raised = self._raised, None
+        raised, self._raised = self._raised, None
+        self._error = self._settle_error(error) if error is not None else raised
         return Need.DONE
 
     def _settle_error(self, error: BaseException) -> BaseException:
@@ -270,20 +268,23 @@ class Session(Framing):
             packet = self.take()
             if packet is None:
                 yield Need.READ
-            elif self.capabilities & CLIENT.PROGRESS and is_progress(packet):
-                report = parse_progress(packet)
-                # sent with a number of its own, outside the count of the answer's packets
-                self._report(report)
-            else:
+            elif not self.took_progress(packet):
                 return packet
 
-    def _report(self, report: Progress) -> None:
-        """Call the user's callback; what it raises waits until the answer has been read."""
+    def took_progress(self, packet: bytes) -> bool:
+        """Pass a progress report on, False for any other packet.
+
+        What the user's callback raises waits until the answer has been read.
+        """
+        if not (self.capabilities & CLIENT.PROGRESS and is_progress(packet)):
+            return False
+        report = parse_progress(packet)
         if self.progress is not None and self._raised is None:
             try:
                 self.progress(report)
             except Exception as exc:
                 self._raised = exc
+        return True
 
     def error(self, packet: bytes) -> err.Error:
         """Parse an ERR that ends an answer: the line is at rest behind it."""

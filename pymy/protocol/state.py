@@ -19,6 +19,9 @@ class State(Enum):
     BROKEN = "out of step or cut off: only closing is left"
     CLOSED = "closed by this side"
 
+    # Enum's own hashes the name, in Python, twice a command.
+    __hash__ = object.__hash__
+
 
 MOVES: dict[State, frozenset[State]] = {
     State.CONNECTING: frozenset({State.READY, State.BROKEN, State.CLOSED}),

@@ -10,6 +10,7 @@ from pymy.protocol.needs import Conversation
 from pymy.protocol.query import query
 from pymy.protocol.result import Result
 from pymy.protocol.session import Session
+from pymy.protocol.wire import malformed
 
 ISOLATION_LEVELS = frozenset(
     {"READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"}
@@ -106,13 +107,20 @@ def xa_recover(session: Session) -> Conversation[list[Xid]]:
     converts = not session.mariadb and session.greeting.version >= (5, 7, 5)
     convert = " CONVERT XID" if converts else ""
     result = yield from query(session, f"XA RECOVER{convert}".encode())
-    found = []
-    for format_id, gtrid_length, bqual_length, data in result.rows:
-        raw = _xid_bytes(data)
-        gtrid = raw[:gtrid_length].decode("utf-8", "surrogateescape")
-        bqual = raw[gtrid_length : gtrid_length + bqual_length].decode("utf-8", "surrogateescape")
-        found.append(Xid(format_id, gtrid, bqual))
-    return found
+    try:
+        return [_recovered(*row) for row in result.rows]
+    except (TypeError, ValueError, AttributeError):
+        raise malformed("a list of prepared transactions that is none") from None
+
+
+def _recovered(format_id: int, gtrid_length: int, bqual_length: int, data: str | bytes) -> Xid:
+    raw = _xid_bytes(data)
+    gtrid, bqual = raw[:gtrid_length], raw[gtrid_length : gtrid_length + bqual_length]
+    return Xid(
+        format_id,
+        gtrid.decode("utf-8", "surrogateescape"),
+        bqual.decode("utf-8", "surrogateescape"),
+    )
 
 
 def _xid_bytes(data: str | bytes) -> bytes:

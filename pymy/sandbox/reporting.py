@@ -12,14 +12,16 @@ def printer(stream: TextIO | None = None) -> Progress:
     """Make a progress callable that prints; on a terminal percentages overwrite each other."""
     out = stream or sys.stderr
     terminal = out.isatty()
-    last = ""
+    last, unfinished = "", False
 
     def show(text: str) -> None:
-        nonlocal last
-        label = text.partition(" ... ")[0]
+        nonlocal last, unfinished
+        label, _, percent = text.partition(" ... ")
         if terminal:
-            out.write(f"\r\x1b[K{text}" if label == last else f"{chr(10) if last else ''}{text}")
-        elif label != last or text.endswith(" 100 %"):
+            start = "" if not unfinished else "\r\x1b[K" if label == last else "\n"
+            unfinished = percent not in ("", "100 %")
+            out.write(f"{start}{text}" if unfinished else f"{start}{text}\n")
+        elif label != last or percent == "100 %":
             out.write(f"{text}\n")
         out.flush()
         last = label

@@ -100,7 +100,7 @@ def test_own_socket(server, connect):
     assert one(conn, "select 1") == 1
 
 
-def test_facts(conn, server):
+def test_facts(conn, server, kind):
     assert conn.server_version == conn.get_server_info() == server.version
     assert conn.is_mariadb is server.is_mariadb
     assert conn.server_version_info[:1] == (int(server.version.split(".")[0]),)
@@ -111,7 +111,7 @@ def test_facts(conn, server):
     assert conn.get_proto_info() == conn.protocol_version == 10
     assert conn.server_charset
     assert conn.server_capabilities & CLIENT.PROTOCOL_41
-    assert conn.client_flag & CLIENT.SESSION_TRACK or server.flavour == "mysql56"
+    assert conn.client_flag & CLIENT.SESSION_TRACK or kind == "mysql56"
     assert "secret" not in repr(conn)
 
 
@@ -255,24 +255,24 @@ def test_collation(connect):
     assert one(conn, "select @@collation_connection") == "utf8mb4_bin"
 
 
-def test_collation_above_255(connect, server):
+def test_collation_above_255(connect, kind):
     name = {
         "mariadb": "utf8mb4_nopad_bin", "mariadb11": "utf8mb4_uca1400_german2_ai_ci",
         "mysql": "utf8mb4_ja_0900_as_cs",
-    }.get(server.flavour)
+    }.get(kind)
     if name is None:
-        pytest.skip(f"{server.flavour} has no utf8mb4 collation above 255")
+        pytest.skip(f"{kind} has no utf8mb4 collation above 255")
     conn = connect(collation=name)
     assert one(conn, "select @@collation_connection") == name
 
 
-def test_default_collation_is_the_servers_own(connect, server):
+def test_default_collation_is_the_servers_own(connect, kind):
     conn = connect()
     own = one(conn, "select @@collation_connection")
     assert own == {
         "mariadb": "utf8mb4_general_ci", "mariadb11": "utf8mb4_uca1400_ai_ci",
         "mysql": "utf8mb4_0900_ai_ci", "mysql56": "utf8mb4_general_ci",
-    }[server.flavour]
+    }[kind]
 
 
 @pytest.mark.parametrize("name", ["nonsense", "utf8mb4; drop table x"])
@@ -303,7 +303,7 @@ def test_connection_attributes(extra_server):
         ).fetchone() == (0,)
 
 
-def test_permit_expired_password(connect, account, server, set_global):
+def test_permit_expired_password(connect, account, server, kind, set_global):
     user = account("BY 'old'")
     with pymy.connect(server.dsn) as admin:
         admin.query(f"ALTER USER {user}@'%' PASSWORD EXPIRE")
@@ -316,7 +316,7 @@ def test_permit_expired_password(connect, account, server, set_global):
     with pytest.raises(pymy.OperationalError) as caught:
         conn.query("select 1")
     assert caught.value.errno == ER.MUST_CHANGE_PASSWORD
-    conn.query("set password = 'new'" if server.flavour == "mysql" else
+    conn.query("set password = 'new'" if kind == "mysql" else
                "set password = password('new')")
     assert one(conn, "select 1") == 1
     assert connect(user=user, password="new").open

@@ -194,16 +194,27 @@ def response(peer: Peer) -> None:
 def login(peer: Peer) -> None:
     """Let the client in and take its first statement."""
     response()(peer)
+    welcome()(peer)
+
+
+@step
+def welcome(peer: Peer) -> None:
+    """Say OK to the login and to the client's first statement."""
     peer.send(ok_packet())
     query(re.compile("SET NAMES .*"))(peer)
     peer.send(ok_packet())
 
 
 @step
-def start_tls(peer: Peer, context: ssl.SSLContext, *, refused: bool = False) -> None:
+def ssl_request(peer: Peer) -> None:
     packet = peer.read("SSLRequest")
     if len(packet) != 32 or not struct.unpack("<I", packet[:4])[0] & SSL:
         raise ScriptError(f"SSLRequest was due, {packet!r} came")
+
+
+@step
+def start_tls(peer: Peer, context: ssl.SSLContext, *, refused: bool = False) -> None:
+    ssl_request()(peer)
     peer.tls = True
     try:
         peer.sock = context.wrap_socket(peer.sock, server_side=True)
@@ -355,6 +366,18 @@ def hung_up(peer: Peer) -> None:
     peer.heard += piece
     if piece:
         raise ScriptError(f"the client should have hung up, it said {piece!r}")
+
+
+@step
+def listen_to_the_end(peer: Peer) -> None:
+    """Take whatever the client says until it hangs up."""
+    try:
+        while piece := peer.sock.recv(65536):
+            peer.heard += piece
+    except TimeoutError:
+        raise ScriptError("the client did not close its socket") from None
+    except ConnectionError:
+        pass
 
 
 @step
