@@ -11,24 +11,26 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from pathlib import Path
 
 import pymy
 import pymy.sandbox
 from pymy import rows
+from pymy.sandbox.reporting import printer
 
 
 def say(text: str) -> None:
     print(f"- {text}", flush=True)
 
 
-def report(progress: str) -> None:
-    print(f"  {progress}", flush=True)
-
-
-def peak_memory() -> float:
-    """Return the most memory this process has held so far, in MB."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+def memory() -> float:
+    """Return the memory this process holds now, in MB."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:  # not Linux: the most it has held so far
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    return pages * resource.getpagesize() / 1e6
 
 
 def clean(conn: pymy.Connection) -> None:
@@ -99,13 +101,17 @@ def stream(conn: pymy.Connection) -> None:
         "select a.id, concat(b.name, repeat('.', 80)), a.price"
         " from pymy_quickstart a join pymy_quickstart b on b.id <= 20"
     )
-    before, started = peak_memory(), time.perf_counter()
-    count = sum(1 for _ in conn.stream(many))
-    seconds, streamed = time.perf_counter() - started, peak_memory()
-    held = len(conn.execute(many).fetchall())
+    before = most = memory()
+    started = time.perf_counter()
+    for count, _row in enumerate(conn.stream(many), 1):
+        if count % 5000 == 0:
+            most = max(most, memory())
+    seconds = time.perf_counter() - started
+    start = memory()
+    held = conn.execute(many)
     say(
-        f"Streamed {count:,} rows in {seconds:.1f} s: memory grew by {streamed - before:.1f} MB "
-        f"(holding {held:,} at once takes {peak_memory() - streamed:.0f} MB)."
+        f"Streamed {count:,} rows in {seconds:.1f} s with {most - before:.1f} MB more memory; "
+        f"a cursor that holds all {held.rowcount:,} takes {memory() - start:.0f} MB."
     )
 
 
@@ -129,7 +135,7 @@ def main() -> None:
         tour(sys.argv[1])
         return
     print("Getting a MariaDB server: the one installed here, else from the Debian archive.")
-    with pymy.sandbox.Server("mariadb", progress=report) as server:
+    with pymy.sandbox.Server("mariadb", progress=printer(sys.stdout)) as server:
         tour(server.dsn)
     say("Stopped the server; nothing is left but its cached files.")
 

@@ -22,7 +22,6 @@ from .protocol.result import Result
 from .protocol.session import Session
 from .protocol.setup import autocommit, charset_named
 from .protocol.state import State
-from .protocol.transactions import Xid
 from .sql import LiteralContext, encode, escape_id
 from .version import __version__
 
@@ -62,9 +61,6 @@ class BaseConnection:
         self._session = Session()
         self._forks = _Forks.count
         self._result: Result | None = None
-        self._xid: Xid | None = None
-        self._xid_prepared = False
-        self._savepoints = 0
         self.query_attributes: dict[str, str | bytes | int | float | None] = {}
         self._take_converters(options.conv)
         self._take_charset(options.charset, options.collation)
@@ -197,9 +193,11 @@ class BaseConnection:
         session.files_allowed = bool(self._options.local_infile)
         session.progress = self._options.progress
         self._forks = _Forks.count
-        self._xid = None
-        self._savepoints = 0
+        self._forget_transaction()
         return session
+
+    def _forget_transaction(self) -> None:
+        """Take note that a new session begins, without a transaction."""
 
     def _check_process(self) -> None:
         if self._forks != _Forks.count:
@@ -218,25 +216,6 @@ class BaseConnection:
                 err.Warning,
                 stacklevel=4,
             )
-
-    # -- transaction bookkeeping
-
-    def _no_xa(self, verb: str) -> None:
-        if self._xid is not None:
-            raise err.ProgrammingError(
-                CR.CR_BAD_PARAMETER,
-                f"{verb}() is not possible within tpc_begin(): use tpc_{verb}()",
-                sent=False,
-            )
-
-    def _open_xid(self, verb: str) -> Xid:
-        if self._xid is None:
-            raise err.ProgrammingError(
-                CR.CR_BAD_PARAMETER,
-                f"tpc_{verb}() needs a transaction of tpc_begin(), or an xid",
-                sent=False,
-            )
-        return self._xid
 
     # -- facts
 

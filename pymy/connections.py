@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import warnings
+import weakref
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -71,7 +72,11 @@ class Connection(Transactional):
         deadline = Deadline(options.connect_timeout, "connect_timeout")
         credentials = self._credentials()
         session = self._begin_session()
-        transport = SocketTransport(sock or dial(options, deadline), options, self._credentials)
+        # by a weak reference: a cycle would put __del__ off until garbage is collected
+        me = weakref.proxy(self)
+        transport = SocketTransport(
+            sock or dial(options, deadline), options, lambda: me._credentials()
+        )
         session.local = transport.local
         self._transport = transport
         try:
@@ -304,8 +309,7 @@ class Connection(Transactional):
         self._after_login()
 
     def _after_login(self) -> None:
-        self._xid = None
-        self._transaction_depth = 0
+        self._forget_transaction()
         self._take_charset(self._options.charset, self._options.collation)
 
 

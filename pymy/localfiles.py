@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from . import err
-from .constants import CR
+from .constants import CR, ER
 
 PIECE = 64 * 1024
 
@@ -18,8 +18,8 @@ Policy = bool | Callable[[bytes], Any] | Sequence[Any]
 class LocalFiles:
     """Answer requests for local files by the ``local_infile=`` option.
 
-    A handler gets the name as the statement wrote it, in bytes, and returns a binary file, an
-    iterable of bytes, or None to refuse. A list of folders (or files) allows what lies in them,
+    A handler gets the name as the statement wrote it, in bytes, and returns a binary file, bytes,
+    an iterable of bytes, or None to refuse. A list of folders (or files) allows what lies in them,
     symbolic links resolved (P95). True allows every file this process can read.
     """
 
@@ -33,7 +33,7 @@ class LocalFiles:
             if source is None:
                 raise self._refused(name, "the handler refused it")
             return self._handed(source)
-        return self._read(self._allowed_path(name))
+        return self._read(self._allowed_path(name), name)
 
     def _allowed_path(self, name: bytes) -> Path:
         path = Path(os.fsdecode(name)).resolve()
@@ -52,15 +52,25 @@ class LocalFiles:
         )
 
     @staticmethod
-    def _read(path: Path) -> Iterator[bytes]:
-        with path.open("rb") as file:
-            while piece := file.read(PIECE):
-                yield piece
+    def _read(path: Path, name: bytes) -> Iterator[bytes]:
+        try:
+            with path.open("rb") as file:
+                while piece := file.read(PIECE):
+                    yield piece
+        except OSError as exc:
+            shown = name.decode("utf-8", "replace")
+            raise err.OperationalError(
+                ER.FILE_NOT_FOUND, f"Local file {shown!r} cannot be read: {exc.strerror}"
+            ) from exc
 
     @staticmethod
     def _handed(source: BinaryIO | Iterable[bytes]) -> Iterator[bytes]:
         read = getattr(source, "read", None)
-        pieces = iter(lambda: read(PIECE), b"") if read is not None else iter(source)
+        if read is not None:
+            pieces: Iterable[Any] = iter(lambda: read(PIECE), b"")
+        else:
+            whole = not isinstance(source, Iterable) or isinstance(source, (str, bytes, bytearray))
+            pieces = (source,) if whole else source
         try:
             for piece in pieces:
                 if not isinstance(piece, (bytes, bytearray, memoryview)):

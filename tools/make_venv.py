@@ -30,9 +30,9 @@ def has_module(name: str) -> bool:
 
 
 def debian_wheel(folder: str) -> Path:
-    """Unpack pip's wheel out of the machine's own Debian archive."""
+    """Take pip's wheel out of the machine's own Debian archive."""
     sys.path.insert(0, str(ROOT))
-    from pymy.sandbox import deb
+    from pymy.sandbox.deb import data_tar
     from pymy.sandbox.debian import Suite
     from pymy.sandbox.reporting import printer
 
@@ -44,9 +44,16 @@ def debian_wheel(folder: str) -> Path:
         package = suite.index().get(WHEELS)
         if package is None:
             raise LookupError(f"the archive has no {WHEELS}")
-        for path in suite.download([package], WHEELS):
-            deb.unpack(path, Path(folder))
-    return next(Path(folder).rglob("pip-*.whl"))
+        (path,) = suite.download([package], WHEELS)
+    with data_tar(path) as tar:
+        for member in tar:
+            name = Path(member.name).name
+            content = tar.extractfile(member)
+            if content is not None and name.startswith("pip-") and name.endswith(".whl"):
+                wheel = Path(folder) / name
+                wheel.write_bytes(content.read())
+                return wheel
+    raise LookupError(f"{WHEELS} holds no wheel of pip")
 
 
 def add_pip(python: Path) -> None:
@@ -77,7 +84,7 @@ def main() -> None:
     try:
         add_pip(folder / "bin" / "python")
     except Exception as error:
-        sys.exit(f"{ADVICE}\n(Tried without it: {error})")
+        sys.exit(f"{ADVICE}\nTaking pip from elsewhere failed: {error}")
 
 
 if __name__ == "__main__":

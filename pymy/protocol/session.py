@@ -61,6 +61,7 @@ class Session(Framing):
         self._outcome: Any = None
         self._error: BaseException | None = None
         self._raised: Exception | None = None
+        self._unseen = False
 
     # -- state
 
@@ -121,6 +122,7 @@ class Session(Framing):
     def resume(self, answer: Any = None) -> Need:
         conversation = self._conversation
         assert conversation is not None
+        self._unseen = False
         try:
             self._wants = conversation.send(answer)
         except StopIteration as stop:
@@ -200,6 +202,7 @@ class Session(Framing):
         except err.Error as exc:
             self.break_off(exc)
             return self.fail(exc) if self._conversation is not None else Need.DONE
+        self._unseen = True
         if self._wants is Need.READ and not self._out:
             return self.resume()
         return self.need
@@ -209,7 +212,8 @@ class Session(Framing):
         self.left(count)
         if self._out:
             return Need.WRITE
-        if self._wants is Need.WRITE:
+        if self._wants is Need.WRITE or (self._wants is Need.READ and self._unseen):
+            # the answer may have come while the rest of a long command went out
             return self.resume()
         self.need = self._wants
         return self.need

@@ -53,15 +53,6 @@ def run(session: Session, *statements: str) -> Conversation[Result]:
     return result
 
 
-def start(
-    session: Session,
-    isolation: str | None,
-    read_only: bool | None,
-    consistent_snapshot: bool,
-) -> Conversation[Result]:
-    return (yield from run(session, *start_statements(isolation, read_only, consistent_snapshot)))
-
-
 def start_statements(
     isolation: str | None, read_only: bool | None, consistent_snapshot: bool
 ) -> list[str]:

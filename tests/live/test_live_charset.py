@@ -30,7 +30,7 @@ def test_utf8_is_utf8mb4(connect):
 @pytest.mark.parametrize(
     ("charset", "text"),
     [
-        ("latin1", "äöü ß \x81\x8d €"), ("latin2", "łőš"), ("koi8r", "Привет"),
+        ("latin1", "äöü ß €"), ("latin2", "łőš"), ("koi8r", "Привет"),
         ("cp1251", "Привет"), ("greek", "Ωμέγα"), ("hebrew", "שלום"), ("ascii", "plain"),
         ("utf8mb3", "日本語"), ("tis620", "สวัสดี"), ("latin5", "şğı"), ("macroman", "äöü"),
     ],
@@ -40,7 +40,7 @@ def test_single_byte_and_others(connect, charset, text):
     assert conn.execute("select @@character_set_results").fetchone()[0].startswith(charset)
     same(conn, text)
     same(conn, NASTY.encode(conn.encoding, "ignore").decode(conn.encoding))
-    conn.query(f"create table t (s varchar(60)) charset {charset}")
+    conn.query(f"create table t (s varchar(200)) charset {charset}")
     conn.cursor().executemany("insert into t values (%s)", [(text,), (NASTY,)])
     assert conn.execute("select s from t").fetchall() == ((text,), (NASTY,))
 
@@ -122,7 +122,7 @@ def test_placeholder_in_double_quotes(connect):
 
 def test_qmark_and_named(connect):
     qmark = connect(paramstyle="qmark")
-    assert qmark.execute("select ?, '?', `a?`.1 from (select 2 as `1`) `a?` -- ?", ("x",)
+    assert qmark.execute("select ?, '?', `a?`.`1` from (select 2 as `1`) `a?` -- ?", ("x",)
                          ).fetchone() == ("x", "?", 2)
     named = connect(paramstyle="named")
     assert named.execute("select :a, ':b', :a", {"a": 1}).fetchone() == (1, ":b", 1)

@@ -216,14 +216,14 @@ SCENARIOS = [
         [ask("select 1"), ask("select repeat('x', 3000), repeat('y', 100)"), ask("select nope"),
          unread("select a, b from numbers"), ping, ask("select 1 /*" + "z" * 200 + "*/")],
         {"compress": "zlib"},
-    ),  # fmt: skip
+    ),
     Scenario(
         "zstd",
         [ask("select 1"), ask("select repeat('x', 3000), repeat('y', 100)"), ask("select nope"),
          unread("select a, b from numbers"), ping],
         {"compress": "zstd"},
         servers=("mysql",),
-    ),  # fmt: skip
+    ),
     Scenario(
         "tracking",
         [

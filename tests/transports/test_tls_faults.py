@@ -97,7 +97,9 @@ def test_plaintext_injected_behind_the_greeting(mode):
 )
 def test_plaintext_instead_of_tls(answer):
     """An ERR before TLS is up is anybody's text: it is not reported as the server's (P29)."""
-    with Server(greet(offers=OFFERS_TLS), ssl_request(), send_raw(answer), listen_to_the_end()) as server:
+    with Server(
+        greet(offers=OFFERS_TLS), ssl_request(), send_raw(answer), listen_to_the_end()
+    ) as server:
         refused(server, "TLS could not start", ssl="required")
 
 
