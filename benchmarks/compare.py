@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,8 @@ from workloads import WORKLOADS, Workload, scaled, setup_statements
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+# Seconds for one run of one workload; a driver that takes longer is left out of that line.
+PATIENCE = 300
 
 
 def say(text: str) -> None:
@@ -85,10 +88,16 @@ class Child:
         )
         if core is not None:
             os.sched_setaffinity(self.process.pid, {core})
-        self.answer()
+        try:
+            self.answer()
+        except BaseException:
+            self.kill()
+            raise
 
     def answer(self) -> dict[str, Any]:
         assert self.process.stdout is not None
+        if not select.select([self.process.stdout], [], [], PATIENCE)[0]:
+            raise RuntimeError(f"no answer in {PATIENCE} s")
         line = self.process.stdout.readline()
         answer: dict[str, Any] = json.loads(line) if line else {"error": "the process ended"}
         if "error" in answer:
@@ -101,8 +110,15 @@ class Child:
         self.process.stdin.flush()
         return self.answer()
 
-    def close(self) -> None:
+    def kill(self) -> None:
+        self.process.kill()
         self.process.communicate()
+
+    def close(self) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.communicate(timeout=10)
+        if self.process.returncode is None:
+            self.kill()
 
 
 class Comparison:
@@ -146,6 +162,8 @@ class Comparison:
                         answer = children[name].run(workload)
                     except (RuntimeError, OSError) as error:
                         results[name] = f"failed: {error}"
+                        if name in children:
+                            children[name].kill()
                         continue
                     if turn:  # the first is for warming up
                         results.setdefault(name, []).append(answer)  # type: ignore[union-attr]

@@ -34,8 +34,8 @@ MIXED = """
     n + 0 as id, n * 4000000000 as big, n % 2 as flag, n / 7e0 as ratio,
     cast(n / 100 as decimal(12, 2)) as price, concat('name of item ', n) as name,
     if(n % 10, concat('a longer remark about item number ', n), null) as remark,
-    date_add('2001-01-01', interval n % 9000 day) as day,
-    date_add('2001-01-01 00:00:00', interval n second) as created,
+    cast(date_add('2001-01-01', interval n % 9000 day) as date) as day,
+    cast(date_add('2001-01-01', interval n second) as datetime) as created,
     unhex(md5(n)) as digest"""
 
 TABLES = {
@@ -51,7 +51,7 @@ TABLES = {
         ", ".join(
             f"n + {k} as i{k}, concat('text {k} of ', n) as s{k}, if(n % 3, n, null) as o{k},"
             f" n / {k + 3}e0 as f{k}, n * {k} as j{k},"
-            f" date_add('2001-01-01', interval n * {k + 1} second) as t{k}"
+            f" cast(date_add('2001-01-01', interval n * {k + 1} second) as datetime) as t{k}"
             for k in range(10)
         ),
     ),

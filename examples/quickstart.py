@@ -132,7 +132,10 @@ def tour(dsn: str) -> None:
 
 def main() -> None:
     if len(sys.argv) > 1:
-        tour(sys.argv[1])
+        try:
+            tour(sys.argv[1])
+        except pymy.OperationalError as error:
+            sys.exit(error.message)
         return
     print("Getting a MariaDB server: the one installed here, else from the Debian archive.")
     with pymy.sandbox.Server("mariadb", progress=printer(sys.stdout)) as server:

@@ -269,18 +269,27 @@ class Unbuffered(BaseCursor[Conn]):
     def _take(self, connection: Conn, result: Result) -> None:
         super()._take(connection, result)
         self._batch_at = 0
+        # not the result's own mark: another command may have dropped the rows
+        self._wants_more = result.unread
+
+    _wants_more = False
 
     def _lacks(self, rows: int | None) -> bool:
-        """Tell whether fewer rows than that are here while the server has more."""
-        if rows is not None and self._held() >= rows:
+        """Tell whether fewer rows than that are here and the end was not seen."""
+        if self._result is None or not self._wants_more:
             return False
-        return self._result is not None and self._result.unread
+        return rows is None or self._held() < rows
 
     def _reading(self, connection: Conn, rows: int | None) -> Conversation[None]:
         while self._lacks(rows):
-            if connection._result is not self._result:
+            result = self._result
+            if result is None or connection._result is not result or not result.unread:
                 raise self._overtaken()
-            self._add((yield from fetch_batch(connection._session)))
+            try:
+                batch = yield from fetch_batch(connection._session)
+            finally:
+                self._wants_more = result.unread
+            self._add(batch)
 
     def _held(self) -> int:
         return len(self._check_result()) - self._batch_at

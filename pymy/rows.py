@@ -9,10 +9,10 @@ the tuple of its values::
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from collections import namedtuple
 from collections.abc import Callable, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from keyword import iskeyword
 from typing import Any, TypeVar
 
@@ -54,8 +54,11 @@ def namedtuple_row(columns: Sequence[Column]) -> Make[Any]:
     """Rows as named tuples; what Python allows no name (``count(*)``, ``class``) is cleaned."""
     names: list[str] = []
     for name in unique_names(columns):
-        clean = re.sub(r"\W+", "_", name).strip("_") or "column"
-        if clean[0].isdigit() or iskeyword(clean) or clean.startswith("_"):
+        # Python folds names by NFKC, and not all that is a letter or digit to str is one in a name
+        folded = unicodedata.normalize("NFKC", name)
+        parts = "".join(each if f"a{each}".isidentifier() else " " for each in folded).split()
+        clean = "_".join(parts).strip("_") or "column"
+        if not clean.isidentifier() or iskeyword(clean):
             clean = f"f_{clean}"
         while clean in names:
             clean += "_"
@@ -76,7 +79,8 @@ def dataclass_row(cls: type[T]) -> RowFactory[T]:
     def factory(columns: Sequence[Column]) -> Make[T]:
         names = [column.name for column in columns]
         if is_dataclass(cls):
-            known = {field.name for field in fields(cls) if field.init}
+            wanted = [field for field in fields(cls) if field.init]
+            known = {field.name for field in wanted}
             unknown = [name for name in names if name not in known]
             if unknown or len(set(names)) != len(names):
                 shown = ", ".join(unknown or sorted({n for n in names if names.count(n) > 1}))
@@ -84,6 +88,17 @@ def dataclass_row(cls: type[T]) -> RowFactory[T]:
                     CR.CR_BAD_PARAMETER,
                     f"{cls.__name__} has no single field for the column(s) {shown}; "
                     "name each column once, as the fields, with AS",
+                )
+            missing = [
+                field.name for field in wanted
+                if field.default is MISSING and field.default_factory is MISSING
+                and field.name not in names
+            ]  # fmt: skip
+            if missing:
+                raise err.ProgrammingError(
+                    CR.CR_BAD_PARAMETER,
+                    f"The result has no column for {cls.__name__}'s field(s) {', '.join(missing)}; "
+                    "select them, or give the fields defaults",
                 )
         return lambda row: cls(**dict(zip(names, row, strict=True)))
 
@@ -96,8 +111,17 @@ def scalar_row(columns: Sequence[Column]) -> Make[Any]:
 
 
 def nested_row(columns: Sequence[Column]) -> Make[dict[str, dict[str, Any]]]:
-    """Rows as one dict a table (by its alias): ``{"item": {"id": 1}, "": {"total": 3}}``."""
-    places = [(column.table, column.name) for column in columns]
+    """Rows as one dict a table (by its alias): ``{"item": {"id": 1}, "": {"total": 3}}``.
+
+    A name that occurs again in the same table is numbered, ``total.2``.
+    """
+    places: list[tuple[str, str]] = []
+    for column in columns:
+        place, number = (column.table, column.name), 2
+        while place in places:
+            place = (column.table, f"{column.name}.{number}")
+            number += 1
+        places.append(place)
 
     def make(row: tuple[Any, ...]) -> dict[str, dict[str, Any]]:
         nested: dict[str, dict[str, Any]] = {}

@@ -46,32 +46,26 @@ class Deadline:
             raise TimeoutError
         return left
 
+    def share(self, among: int) -> float | None:
+        """Return an equal part of the seconds left."""
+        left = self.left()
+        return None if left is None else left / among
+
 
 def dial(options: Options, deadline: Deadline) -> socket.socket:
     """Open a connected socket to the server, trying each of the host's addresses in turn."""
     if options.unix_socket is not None:
         return _dial_unix(options, deadline)
     try:
+        addresses = resolve(options.host, options.port, deadline)
         reasons = []
-        for family, address in resolve(options.host, options.port, deadline):
-            sock = socket.socket(family, socket.SOCK_STREAM)
+        for place, (family, address) in enumerate(addresses):
             try:
-                if options.bind_address is not None:
-                    sock.bind((options.bind_address, 0))
-                sock.settimeout(deadline.left())
-                sock.connect(address)
-            except TimeoutError:
-                sock.close()
-                raise
+                # an address that swallows packets must not use up the time of those behind it
+                timeout = deadline.share(len(addresses) - place)
+                return _dial_address(options, family, address, timeout)
             except OSError as exc:
-                sock.close()
                 reasons.append(exc)
-                continue
-            if options.tcp_nodelay:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if options.tcp_keepalive:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            return sock
         raise reasons[0] if reasons else OSError("the name has no address")
     except OSError as exc:
         raise _cannot_connect(
@@ -79,17 +73,33 @@ def dial(options: Options, deadline: Deadline) -> socket.socket:
         ) from exc
 
 
-def _dial_unix(options: Options, deadline: Deadline) -> socket.socket:
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+def _dial_address(
+    options: Options, family: int, address: Any, timeout: float | None
+) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    tcp = family in (socket.AF_INET, socket.AF_INET6)
     try:
-        sock.settimeout(deadline.left())
-        sock.connect(str(options.unix_socket))
-    except OSError as exc:
+        if tcp and options.bind_address is not None:
+            sock.bind((options.bind_address, 0))
+        sock.settimeout(timeout)
+        sock.connect(address)
+        if tcp and options.tcp_nodelay:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tcp and options.tcp_keepalive:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    except BaseException:
         sock.close()
+        raise
+    return sock
+
+
+def _dial_unix(options: Options, deadline: Deadline) -> socket.socket:
+    try:
+        return _dial_address(options, socket.AF_UNIX, options.unix_socket, deadline.left())
+    except OSError as exc:
         raise _cannot_connect(
             CR.CR_CONNECTION_ERROR, f"socket {options.unix_socket!r}", exc, deadline
         ) from exc
-    return sock
 
 
 def _cannot_connect(
@@ -97,7 +107,7 @@ def _cannot_connect(
 ) -> err.OperationalError:
     reason = (
         f"no answer within {deadline.name}={deadline.seconds:g} s"
-        if isinstance(exc, TimeoutError) and deadline.seconds is not None
+        if isinstance(exc, TimeoutError) and exc.errno is None
         else str(exc)
     )
     return err.OperationalError(
@@ -132,7 +142,10 @@ def resolve(host: str, port: int, deadline: Deadline) -> list[tuple[int, Any]]:
 
 
 def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
-    infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as exc:
+        raise OSError(f"not a host name: {exc}") from exc
     return [(info[0], info[4]) for info in infos]
 
 
@@ -226,7 +239,8 @@ class SocketTransport:
             session.received(count)
 
     def _lost(self, session: Session, exc: OSError, option: str, deadline: Deadline | None) -> Need:
-        if not isinstance(exc, TimeoutError):
+        # the system's own time-outs (keepalive) have a number, those of the settings have none
+        if not isinstance(exc, TimeoutError) or exc.errno is not None:
             return session.lost(str(exc), exc)
         name, seconds = option, getattr(self._options, option)
         if (
@@ -275,7 +289,11 @@ class SocketTransport:
         deadline = Deadline(options.connect_timeout, "connect_timeout")
         side = Session()
         try:
-            transport = SocketTransport(dial(options, deadline), options, self._credentials)
+            # the very server of this link: its name may lead to another one by now (P99)
+            sock = _dial_address(
+                options, self.sock.family, self.sock.getpeername(), deadline.left()
+            )
+            transport = SocketTransport(sock, options, self._credentials)
             try:
                 side.local = transport.local
                 thread_id = session.greeting.thread_id
@@ -284,7 +302,7 @@ class SocketTransport:
                 )
             finally:
                 transport.close()
-        except err.Error:
+        except (OSError, err.Error):
             return False
         return True
 

@@ -73,7 +73,7 @@ def add_pip(python: Path) -> None:
 
 
 def main() -> None:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - an older Python is what it is here for
         found = ".".join(map(str, sys.version_info[:3]))
         sys.exit(f"pymy needs Python 3.11 or later, this is {found}: make PYTHON=python3.12 ...")
     folder = Path(sys.argv[1])

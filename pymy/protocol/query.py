@@ -203,7 +203,11 @@ def read_batch(session: Session, result: Result, rows: list[Row]) -> bool:
                 result.head_ended = True
                 raise
             inbox.start = start + stop
-            result.head_ended = result.head_ended or stop > 0
+            if stop:
+                result.head_ended = True
+                if held[stop + 4 : stop + 5] == b"\xff":
+                    # the rows before an ERR are delivered, however the bytes arrived (P10)
+                    return True
     packet = session.take()
     if packet is None:
         return inbox.start != start

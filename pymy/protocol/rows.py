@@ -101,7 +101,8 @@ class RowDecoder:
                 shown = repr(value[:64]) + (f"... ({len(value)} bytes)" if value[64:] else "")
                 raise err.DataError(
                     CR.CR_CONVERSION_ERROR,
-                    f"Column {column.name!r} holds {shown}, which does not convert: {exc}. "
+                    f"Column {column.name!r} holds {shown}, which does not convert: "
+                    f"{str(exc)[:200]}. "
                     "Change the column's converter with conv=, or its charset, or zero_dates=",
                 ) from exc
         if reader.left():

@@ -32,6 +32,9 @@ PYTHON = {
 RUN = [path for path in DOCUMENTS if any(block.reason is None for block in PYTHON[path])]
 
 
+_STARTS = re.compile(r'\bServer\("(\w+)"')
+
+
 @pytest.fixture
 def shop(server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """An empty database and an account, under the names the documents use."""
@@ -49,7 +52,9 @@ def shop(server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
     monkeypatch.setattr(transport, "_addresses", addresses)
     monkeypatch.chdir(tmp_path)
     for name, path in {
-        "ca.pem": server.ca, "client.pem": server.client_cert, "client.key": server.client_key
+        "ca.pem": server.ca,
+        "client.pem": server.client_cert,
+        "client.key": server.client_key,
     }.items():
         if path is not None:
             shutil.copy(path, tmp_path / name)
@@ -69,7 +74,12 @@ def shop(server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
 
 @pytest.mark.live
 @pytest.mark.parametrize("path", RUN, ids=lambda path: path.stem)
-def test_python_blocks(path: Path, shop: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_blocks(
+    path: Path, server: Any, shop: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = {name for block in PYTHON[path] for name in _STARTS.findall(block.text)}
+    if started and server.flavour not in started:
+        pytest.skip(f"{path.name} starts {', '.join(started)} itself, which was not chosen")
     # A module of its own: dataclasses look theirs up by name.
     document = ModuleType(f"document_{path.stem}")
     monkeypatch.setitem(sys.modules, document.__name__, document)
@@ -103,7 +113,9 @@ def targets() -> set[str]:
 
 def shell_blocks() -> list[Block]:
     return [
-        block for path in (*DOCUMENTS, ROOT / "CONTRIBUTING.md") for block in blocks(path)
+        block
+        for path in (*DOCUMENTS, ROOT / "CONTRIBUTING.md")
+        for block in blocks(path)
         if block.language in ("console", "sh", "shell", "bash")
     ]
 

@@ -15,6 +15,8 @@ from scenarios import FILE, SCENARIOS, Scenario, outcomes
 
 from pymy import err
 from pymy.protocol.buffers import LARGE, SMALL
+from pymy.protocol.needs import Conversation
+from pymy.protocol.result import Result
 from pymy.protocol.state import State
 
 FOLDER = Path(__file__).with_name("golden")
@@ -86,22 +88,56 @@ class Replay:
 def replay(
     recording: Recording, turns: list[bytes] | None = None, chunk: int | None = None
 ) -> Replay:
-    """Play a recording, or something made of it, and check what must hold whatever it says."""
+    """Play a recording, or something made of it, and check what must hold whatever it says.
+
+    Only ``pymy.Error`` comes out, raised by who found the fault and not for a crash; the state
+    agrees with it; the line ends; memory and rows are bounded by the bytes that came.
+    """
     scenario = recording.steps()
     session = new_session(local=not scenario.tcp)
     line = Line(
         session, recording.turns if turns is None else turns, chunk=chunk,
         files=[FILE[:5], FILE[5:]],
     )  # fmt: skip
+    rows = 0
+
+    def run(conversation: Conversation[Any]) -> Any:
+        nonlocal rows
+        value = line.run(conversation)
+        rows += len(value.rows) if isinstance(value, Result) else 0
+        return value
+
     shown: list[str] = []
     errors: list[err.Error] = []
-    for text, failed in outcomes(scenario, session, line.run):
+    for text, failed in outcomes(scenario, session, run):
         assert session.state in RESTING, session.state
         shown.append(text)
         if failed is not None:
             errors.append(failed)
             assert failed.fatal == (session.state in (State.BROKEN, State.CLOSED)), failed
+            assert "makes no sense" not in failed.message, failed.__cause__
     if session.compression is None:
         # a buffer doubles when it is full, and keeps at least half of it free
         assert len(session.inbox.data) <= max(4 * line.fed, LARGE, SMALL)
+        assert 5 * rows <= line.fed
     return Replay(bytes(line.sent), shown, errors, session.state)
+
+
+def seeds() -> list[bytes]:
+    """The recordings as inputs of ``play_input``."""
+    return [
+        bytes([number, 0]) + b"".join(recording.turns) for number, recording in enumerate(load())
+    ]
+
+
+def play_input(data: bytes) -> None:
+    """Play what a fuzzer made: which recording, size of the receives, all the server says."""
+    if len(data) < 2:
+        return
+    recording = load()[data[0] % len(load())]
+    rest = data[2:]
+    turns = []
+    for turn in recording.turns[:-1]:
+        turns.append(rest[: len(turn)])
+        rest = rest[len(turn) :]
+    replay(recording, [*turns, rest], data[1] or None)

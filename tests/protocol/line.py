@@ -46,6 +46,7 @@ class Line:
         write_chunk: int | None = None,
         files: Iterable[bytes | Exception] = (),
         tls: Callable[[], None] | None = None,
+        kill: Callable[[], bool] = lambda: False,
     ) -> None:
         self.session = session
         self.turns = [turn for turn in turns if turn]
@@ -54,6 +55,7 @@ class Line:
         self.write_chunk = write_chunk
         self.files = list(files)
         self.tls = tls
+        self.kill = kill
         self.fed = 0
         self.at = 0
         self.sent = bytearray()
@@ -76,6 +78,8 @@ class Line:
                 if self.tls is not None:
                     self.tls()
                 need = session.resume()
+            elif need is Need.KILL:
+                need = session.resume(self.kill())
             else:
                 piece_or_error = self.files.pop(0) if self.files else b""
                 if isinstance(piece_or_error, Exception):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from line import Line, ask, failure, new_session, ready_session
-from serverside import MORE, column, error, framed, greeting, ok, result_set, row
+from serverside import MORE, column, eof, error, framed, greeting, ok, packets
 
 from pymy import err
 from pymy.constants import CR
@@ -29,7 +29,7 @@ ALLOWED = {
     State.BROKEN: "CLOSED",
     State.CLOSED: "",
 }
-ROWS = result_set([column()], [row(b"1"), row(b"2")])
+HEAD = packets(b"\x01", column(), eof())
 
 
 @pytest.mark.parametrize(("old", "new"), list(product(State, State)), ids=lambda state: state.name)
@@ -53,10 +53,10 @@ def test_every_state_says_what_it_is() -> None:
 @pytest.mark.parametrize(
     ("state", "errno", "match"),
     [
-        (State.CLOSED, 0, "connection is closed"),
+        (State.CLOSED, CR.CR_CONNECTION_CLOSED, "connection is closed"),
         (State.BROKEN, CR.CR_SERVER_GONE_ERROR, r"lost earlier \(cable\)"),
-        (State.BUSY, CR.CR_COMMANDS_OUT_OF_SYNC, "busy with another command"),
-        (State.CONNECTING, CR.CR_COMMANDS_OUT_OF_SYNC, "busy"),
+        (State.BUSY, CR.CR_CONNECTION_BUSY, "busy with another command"),
+        (State.CONNECTING, CR.CR_CONNECTION_BUSY, "busy"),
     ],
 )
 @pytest.mark.parametrize("command", [ping, next_result, fetch_batch])
@@ -159,7 +159,7 @@ def test_lost_behind_the_first_bytes() -> None:
 
 def test_lost_while_streaming() -> None:
     session = ready_session()
-    ask(session, query(session, b"select", stream=True), ROWS[:60])
+    ask(session, query(session, b"select", stream=True), HEAD)
     assert session.state is State.STREAMING
     exc = failure(session, fetch_batch(session))
     assert exc.errno == CR.CR_SERVER_LOST

@@ -7,14 +7,10 @@ import threading
 
 import pytest
 from scripted import (
-    LOCAL_FILES,
-    MORE_RESULTS,
-    PING,
     Server,
     close,
     do,
     err,
-    err_packet,
     expect,
     greet,
     hung_up,
@@ -27,6 +23,7 @@ from scripted import (
     send,
     wait,
 )
+from server_packets import LOCAL_FILES, MORE_RESULTS, PING, err_packet
 
 import pymy
 from pymy.constants import CR

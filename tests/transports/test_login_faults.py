@@ -6,23 +6,16 @@ import logging
 
 import pytest
 from scripted import (
-    CHANGE_USER,
-    NONCE,
-    OFFERS,
     PASSWORD,
-    PLUGIN_AUTH,
-    QUERY,
     USER,
     ScriptError,
     Server,
     Step,
     close,
-    err_packet,
     expect,
     greet,
     hung_up,
     login,
-    ok_packet,
     query,
     request_file,
     response,
@@ -31,6 +24,7 @@ from scripted import (
     take,
     welcome,
 )
+from server_packets import CHANGE_USER, NONCE, OFFERS, PLUGIN_AUTH, QUERY, err_packet, ok_packet
 
 import pymy
 from pymy.constants import CR

@@ -6,40 +6,44 @@ import threading
 
 import pytest
 from scripted import (
-    AUTOCOMMIT,
-    DEPRECATE_EOF,
     LIMIT,
-    LONG_PASSWORD,
-    MARIADB,
-    MORE_RESULTS,
-    OFFERS,
-    PING,
-    PROGRESS,
     Server,
     close,
-    column,
     do,
+    dribble,
     end,
     err,
-    err_packet,
     expect,
-    framed,
     greet,
     head,
     hung_up,
-    lenenc,
+    listen_to_the_end,
     login,
-    number,
     ok,
-    ok_packet,
     query,
     row,
     rows,
     send,
     send_raw,
     silence,
-    text,
     wait,
+)
+from server_packets import (
+    AUTOCOMMIT,
+    DEPRECATE_EOF,
+    LONG_PASSWORD,
+    MARIADB,
+    MORE_RESULTS,
+    OFFERS,
+    PING,
+    PROGRESS,
+    column,
+    err_packet,
+    framed,
+    lenenc,
+    number,
+    ok_packet,
+    text,
 )
 
 import pymy
@@ -47,7 +51,7 @@ from pymy import cursors
 from pymy.constants import CR
 
 SQL = "select"
-TWO = [number("a"), "b"]
+TWO = [number("a"), column("b")]
 
 
 def asked(*steps):
@@ -149,7 +153,7 @@ def test_an_answer_with_a_wrong_number(sequence):
 def test_a_row_with_a_wrong_number(cursor):
     with Server(*asked(HEAD, row(1, "x"), send(text(1) + text("y"), sequence=9), hung_up())) as s:
         conn = s.connect()
-        with pytest.raises(pymy.ProtocolError, match="out of order"):  # noqa: PT012
+        with pytest.raises(pymy.ProtocolError, match="out of order"):
             made = conn.cursor(cursor)
             made.execute(SQL)
             made.fetchall()
@@ -166,20 +170,13 @@ def test_an_error_with_a_wrong_number_is_heard_and_ends_it():
 
 def test_answers_nobody_asked_for():
     """A second OK must not become the answer of the next statement."""
-    with Server(*asked(send(ok_packet(affected=1), ok_packet(affected=2)), hung_up_or(PING))) as s:
-        conn = s.connect()
+    two = send(ok_packet(affected=1), ok_packet(affected=2))
+    with Server(*asked(two, listen_to_the_end())) as server:
+        conn = server.connect()
         assert conn.execute(SQL).rowcount == 1
         with pytest.raises(pymy.OperationalError, match="out of order"):
             conn.ping()
         assert not conn.open
-
-
-def hung_up_or(command):
-    def run(peer):
-        assert peer.read("a command")[0] == command
-        hung_up()(peer)
-
-    return run
 
 
 # -- more results
@@ -289,7 +286,7 @@ def test_a_value_that_does_not_convert_costs_one_statement(cursor):
     with Server(*asked(HEAD, row(1, "x"), row("one", "y"), row(3, "z"), end()), expect(PING), ok(),
     ) as server:  # fmt: skip
         conn = server.connect()
-        with pytest.raises(pymy.DataError, match="Column 'a' holds b'one'") as caught:  # noqa: PT012
+        with pytest.raises(pymy.DataError, match="Column 'a' holds b'one'") as caught:
             made = conn.cursor(cursor)
             made.execute(SQL)
             made.fetchall()
@@ -367,8 +364,6 @@ def test_the_answer_byte_by_byte():
             [b"\x02", *TWO, text(1) + text("x"), b"\xfb\xfb", ok_packet(header=0xFE)]
         )
     )
-    from scripted import dribble
-
     with Server(*asked(dribble(stream)), expect(PING), ok()) as server:
         conn = server.connect(read_timeout=LIMIT)
         assert conn.execute(SQL).fetchall() == ((1, "x"), (None, None))

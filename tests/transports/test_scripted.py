@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
-import scripted
-from scripted import PING, ScriptError, Server, expect, greet, login, ok, query, rows
+from scripted import ScriptError, Server, expect, greet, login, ok, query, rows
+from server_packets import DEPRECATE_EOF, OFFERS, PING
+
+import pymy
 
 
 def test_a_client_that_follows_the_script_passes():
@@ -17,7 +19,7 @@ def test_a_client_that_follows_the_script_passes():
 
 
 def test_old_servers_send_eof_packets():
-    offers = scripted.OFFERS & ~scripted.DEPRECATE_EOF
+    offers = OFFERS & ~DEPRECATE_EOF
     with Server(
         greet(offers=offers), login(), query("select 1"), rows(["a", "b"], [(1, None)])
     ) as server:
@@ -29,7 +31,7 @@ def test_another_statement_than_expected_fails():
     with pytest.raises(ScriptError, match="select 1"):  # noqa: SIM117
         with Server(greet(), login(), query("select 1"), ok()) as server:
             conn = server.connect()
-            with pytest.raises(scripted.pymy.OperationalError):
+            with pytest.raises(pymy.OperationalError):
                 conn.execute("select 2")
 
 
@@ -46,5 +48,5 @@ def test_a_client_that_leaves_early_fails():
 def test_the_scripts_end_closes_the_port():
     with Server(greet(), login()) as server:
         server.connect()
-        with pytest.raises(scripted.pymy.OperationalError, match="refused"):
+        with pytest.raises(pymy.OperationalError, match="refused"):
             server.connect()

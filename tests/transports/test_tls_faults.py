@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import ssl
+import threading
 
 import pytest
 from certificates import authority, stranger, tls
 from scripted import (
-    OFFERS,
+    LIMIT,
     PASSWORD,
-    PING,
-    SSL,
     USER,
     Server,
     close,
-    err_packet,
+    do,
+    err,
     expect,
-    framed,
     greet,
-    greeting,
     hung_up,
     listen_to_the_end,
     login,
     ok,
-    ok_packet,
+    query,
     response,
     send,
     send_raw,
+    silence,
     ssl_request,
     start_tls,
     take,
     welcome,
 )
+from server_packets import OFFERS, PING, SSL, err_packet, framed, greeting, ok_packet
 
 import pymy
 from pymy.constants import CR
@@ -170,3 +170,66 @@ def test_full_authentication_within_tls():
     ) as server:  # fmt: skip
         assert server.connect().open
     assert PASSWORD.encode() not in server.heard
+
+
+# -- links that end within TLS
+
+
+def test_an_error_while_idle_within_tls():
+    said = threading.Event()
+    with Server(
+        greet(offers=OFFERS_TLS), start_tls(tls()), login(),
+        err(4031, "disconnected because of inactivity"), close(), do(said.set),
+    ) as server:  # fmt: skip
+        conn = server.connect()
+        assert said.wait(LIMIT)
+        with pytest.raises(pymy.OperationalError, match="because of inactivity"):
+            conn.ping()
+        assert not conn.open
+
+
+def test_the_reason_of_a_broken_write_within_tls():
+    def read_some(peer):
+        peer.receive(1 << 16, "the beginning of a large statement")
+
+    with Server(
+        greet(offers=OFFERS_TLS), start_tls(tls()), login(), read_some,
+        err(1153, "bigger than 'max_allowed_packet'", sequence=1), close(),
+    ) as server:  # fmt: skip
+        conn = server.connect()
+        with pytest.raises(pymy.OperationalError, match="max_allowed_packet"):
+            conn.execute("select '" + "x" * (12 << 20) + "'")
+        assert not conn.open
+
+
+def test_closing_from_another_thread_wakes_a_reader_within_tls():
+    came = threading.Event()
+    errors = []
+
+    def read(conn):
+        try:
+            conn.execute("slow")
+        except pymy.Error as exc:
+            errors.append(exc)
+
+    with Server(
+        greet(offers=OFFERS_TLS), start_tls(tls()), login(), query("slow"), do(came.set), silence()
+    ) as server:
+        conn = server.connect(read_timeout=None)
+        reader = threading.Thread(target=read, args=(conn,), daemon=True)
+        reader.start()
+        assert came.wait(LIMIT)
+        conn.close()
+        reader.join(LIMIT)
+        assert not reader.is_alive()
+        assert [type(each) for each in errors] == [pymy.OperationalError]
+
+
+def test_read_timeout_within_tls():
+    with Server(
+        greet(offers=OFFERS_TLS), start_tls(tls()), login(), query("slow"), silence()
+    ) as server:
+        conn = server.connect(read_timeout=0.2)
+        with pytest.raises(pymy.OperationalError, match=r"read_timeout=0\.2"):
+            conn.execute("slow")
+        assert not conn.open

@@ -70,7 +70,7 @@ ITEMS = [
 ]
 
 
-@pytest.mark.parametrize(("value", "text"), ITEMS, ids=lambda v: repr(v)[:30])
+@pytest.mark.parametrize(("value", "text"), ITEMS, ids=lambda v: type(v).__name__)
 def test_escape_item(value, text):
     assert converters.escape_item(value, "utf8mb4") == text
 

@@ -1,0 +1,286 @@
+"""Timeouts, Ctrl-C, forks and threads: a connection is whole or closed, never half-read."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+import pymy
+from pymy.constants import CR
+from pymy.cursors import SSCursor
+
+
+def alive(conn):
+    assert conn.execute("select 'alive'").fetchone() == ("alive",)
+
+
+def gone(conn):
+    assert not conn.open
+    with pytest.raises(pymy.InterfaceError, match="lost earlier") as caught:
+        conn.execute("select 1")
+    assert caught.value.sent is False
+
+
+def test_read_timeout(connect):
+    conn = connect(read_timeout=0.2)
+    alive(conn)
+    with pytest.raises(pymy.OperationalError, match=r"read_timeout=0\.2") as caught:
+        conn.execute("select sleep(30)")
+    assert caught.value.errno == CR.CR_SERVER_LOST
+    assert caught.value.fatal
+    assert caught.value.sent
+    gone(conn)
+
+
+def test_timeout_of_one_call(connect):
+    conn = connect()
+    conn.execute("select 1", timeout=30)
+    with pytest.raises(pymy.OperationalError, match=r"timeout=0\.2") as caught:
+        conn.cursor().execute("select sleep(30)", timeout=0.2)
+    assert caught.value.fatal
+    gone(conn)
+    conn.connect()
+    alive(conn)
+
+
+def test_shorter_of_two_timeouts(connect):
+    conn = connect(read_timeout=0.2)
+    with pytest.raises(pymy.OperationalError, match="read_timeout"):
+        conn.cursor().execute("select sleep(30)", timeout=20)
+    conn = connect(read_timeout=20)
+    with pytest.raises(pymy.OperationalError, match=r" timeout=0\.2"):
+        conn.cursor().execute("select sleep(30)", timeout=0.2)
+
+
+def test_timeout_does_not_outlive_its_call(connect):
+    conn = connect()
+    conn.cursor().execute("select 1", timeout=0.5)
+    assert conn.execute("select sleep(0.7)").fetchone() == (0,)
+
+
+def test_write_timeout(connect, server, set_global):
+    # a stopped server reads nothing: the socket's buffers fill up
+    set_global("max_allowed_packet", 1 << 30)
+    conn = connect(write_timeout=0.3, max_allowed_packet=1 << 30)
+    pid = getattr(server, "pid", None)
+    if pid is None:
+        pytest.skip("a given server cannot be stopped")
+    text = "x" * (40 << 20)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(pymy.OperationalError, match="write_timeout") as caught:
+            conn.execute("select length(%s)", (text,))
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert caught.value.fatal
+    gone(conn)
+
+
+def _interrupt_when_running(server, conn):
+    def watch():
+        with pymy.connect(server.dsn, autocommit=True) as admin:
+            while not admin.execute(
+                "select 1 from information_schema.processlist where id = %s "
+                "and info like '%%sleep%%'", (conn.thread_id(),)
+            ).fetchone():
+                pass
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread
+
+
+def test_ctrl_c(connect, server):
+    conn = connect()
+    thread = _interrupt_when_running(server, conn)
+    with pytest.raises(KeyboardInterrupt):
+        conn.execute("select sleep(30)")
+    thread.join()
+    gone(conn)
+    conn.connect()
+    alive(conn)
+
+
+def test_ctrl_c_in_a_transaction(connect, server):
+    conn = connect()
+    thread = _interrupt_when_running(server, conn)
+    with pytest.raises(KeyboardInterrupt), conn.transaction():
+        conn.execute("select sleep(30)")
+    thread.join()
+    gone(conn)
+
+
+def test_exception_of_a_signal_handler(connect, server):
+    class Alarm(Exception):
+        pass
+
+    def handler(number, frame):
+        raise Alarm
+
+    conn = connect()
+    previous = signal.signal(signal.SIGINT, handler)
+    try:
+        thread = _interrupt_when_running(server, conn)
+        with pytest.raises(Alarm):
+            conn.execute("select sleep(30)")
+        thread.join()
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    gone(conn)
+
+
+def test_signal_whose_handler_returns(connect, server):
+    # PEP 475: the read goes on
+    conn = connect()
+    previous = signal.signal(signal.SIGINT, lambda number, frame: None)
+    try:
+        thread = _interrupt_when_running(server, conn)
+        assert conn.execute("select sleep(0.5)").fetchone() == (0,)
+        thread.join()
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    alive(conn)
+
+
+def _in_child(work):
+    """Run in a forked child; return what it writes."""
+    reader, writer = os.pipe()
+    with pytest.warns(DeprecationWarning) if _fork_warns() else _nothing():
+        pid = os.fork()
+    if pid == 0:
+        try:
+            os.write(writer, work().encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        text = pipe.read()
+    os.waitpid(pid, 0)
+    return text
+
+
+def _fork_warns():
+    import sys
+
+    return sys.version_info >= (3, 12) and threading.active_count() > 1
+
+
+def _nothing():
+    from contextlib import nullcontext
+
+    return nullcontext()
+
+
+def test_fork(connect):
+    conn = connect()
+
+    def child():
+        try:
+            conn.execute("select 1")
+        except pymy.InterfaceError as error:
+            conn.close()  # closes the child's copy of the socket, without a goodbye
+            return str(error)
+        return "worked"
+
+    assert "belongs to the parent process" in _in_child(child)
+    alive(conn)
+
+
+def test_fork_and_end_of_the_child(connect):
+    conn = connect()
+
+    def child():
+        nonlocal conn
+        conn = None  # __del__ in the child must not say goodbye for the parent
+        return "dropped"
+
+    kept = conn
+    assert _in_child(child) == "dropped"
+    alive(kept)
+
+
+def test_fork_and_connect_anew(connect, dsn):
+    conn = connect()
+
+    def child():
+        with pymy.connect(dsn) as own:
+            own.execute("select 1")
+        conn.abort()
+        conn.connect()
+        return conn.execute("select 'anew'").fetchone()[0]
+
+    assert _in_child(child) == "anew"
+    alive(conn)
+
+
+def test_two_threads(connect, server):
+    conn = connect()
+    answers = []
+
+    def slow():
+        answers.append(conn.execute("select sleep(0.5)").fetchone())
+
+    thread = threading.Thread(target=slow)
+    thread.start()
+    with pymy.connect(server.dsn, autocommit=True) as admin:
+        while not admin.execute(
+            "select 1 from information_schema.processlist where id = %s and info like '%%sleep%%'",
+            (conn.thread_id(),),
+        ).fetchone():
+            pass
+    with pytest.raises(pymy.InterfaceError, match="busy") as caught:
+        conn.execute("select 2")
+    assert caught.value.errno == CR.CR_CONNECTION_BUSY
+    assert caught.value.sent is False
+    thread.join()
+    assert answers == [(0,)]
+    alive(conn)
+
+
+def test_one_thread_after_another(connect):
+    conn = connect()
+    thread = threading.Thread(target=alive, args=(conn,))
+    thread.start()
+    thread.join()
+    alive(conn)
+
+
+def test_connections_of_many_threads(connect):
+    failures = []
+
+    def work():
+        try:
+            with connect() as conn:
+                for n in range(50):
+                    assert conn.execute("select %s", (n,)).fetchone() == (n,)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_abort(connect, server):
+    conn = connect()
+    conn.abort()
+    assert not conn.open
+    conn.abort()
+    with pytest.raises(pymy.InterfaceError):
+        conn.query("select 1")
+
+
+def test_interrupted_stream(connect):
+    conn = connect(read_timeout=0.3)
+    with conn.cursor(SSCursor) as cursor, pytest.raises(pymy.OperationalError) as caught:
+        cursor.execute("select repeat('x', 100), sleep(0) union all select 1, sleep(30)")
+        cursor.fetchall()
+    assert caught.value.fatal
+    gone(conn)

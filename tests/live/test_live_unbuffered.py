@@ -1,0 +1,217 @@
+"""Unbuffered cursors: flat memory, and what happens to rows nobody reads."""
+
+from __future__ import annotations
+
+import pytest
+
+import pymy
+from pymy.constants import ER
+from pymy.cursors import DictCursor, SSCursor, SSDictCursor
+
+HUGE = "select a.n, repeat('x', 1000) from d a, d b, d c, d e, d f, d g, d h, d i"
+# ten to the eighth rows: a statement that would run for minutes
+LARGE = "select repeat('x', 1000) from d a, d b, d c"  # more than one read
+
+
+@pytest.fixture
+def digits(connect):
+    conn = connect(autocommit=True)
+    conn.query("create table d (n int)")
+    conn.cursor().executemany("insert into d values (%s)", [(n,) for n in range(10)])
+    return conn
+
+
+def running(server, conn):
+    """The statement that the server says the connection is running, None when idle."""
+    with pymy.connect(server.dsn) as admin:
+        return admin.execute(
+            "select info from information_schema.processlist where id = %s", (conn.thread_id(),)
+        ).fetchone()[0]
+
+
+def test_fetch(digits):
+    cursor = digits.cursor(SSCursor)
+    assert cursor.execute("select n from d order by n") == -1
+    assert cursor.fetchone() == (0,)
+    assert cursor.read_next() == (1,)
+    assert cursor.fetchmany(3) == [(2,), (3,), (4,)]
+    assert cursor.fetchmany() == [(5,)]
+    cursor.scroll(1)
+    cursor.scroll(8, mode="absolute")
+    assert cursor.rownumber == 8
+    assert list(cursor.fetchall_unbuffered()) == [(8,), (9,)]
+    assert cursor.fetchone() is None
+    assert list(cursor.fetchmany(2)) == list(cursor.fetchall()) == []
+    cursor.close()
+
+
+def test_fetchall(digits):
+    with digits.cursor(SSCursor) as cursor:
+        cursor.execute("select n from d order by n")
+        assert cursor.fetchall() == [(n,) for n in range(10)]
+
+
+def test_dicts(digits):
+    with digits.cursor(SSDictCursor) as cursor:
+        cursor.execute("select n from d order by n")
+        assert cursor.fetchone() == {"n": 0}
+        assert next(cursor) == {"n": 1}
+
+
+def test_scroll_back(digits):
+    with digits.cursor(SSCursor) as cursor:
+        cursor.execute("select n from d order by n")
+        cursor.fetchmany(5)
+        with pytest.raises(pymy.NotSupportedError):
+            cursor.scroll(-1)
+        with pytest.raises(pymy.NotSupportedError):
+            cursor.scroll(2, mode="absolute")
+        with pytest.raises(IndexError):
+            cursor.scroll(99)
+    assert digits.execute("select 1").fetchone() == (1,)
+
+
+def test_nextset(connect):
+    conn = connect(multi_statements=True)
+    with conn.cursor(SSCursor) as cursor:
+        cursor.execute("select 1 union select 2; select 3; select 4")
+        assert cursor.fetchone() == (1,)
+        assert cursor.nextset() is True
+        assert cursor.fetchall() == [(3,)]
+        assert cursor.nextset() is True
+    assert conn.execute("select 5").fetchone() == (5,)
+
+
+def test_close_early_with_little_left(digits):
+    thread = digits.thread_id()
+    cursor = digits.cursor(SSCursor)
+    cursor.execute("select a.n from d a, d b, d c")
+    cursor.fetchone()
+    cursor.close()
+    assert digits.execute("select connection_id()").fetchone() == (thread,)
+
+
+def test_close_early_kills_a_huge_result(digits, server):
+    cursor = digits.cursor(SSCursor)
+    cursor.execute(HUGE)
+    cursor.fetchone()
+    assert running(server, digits) == HUGE
+    cursor.close()
+    assert running(server, digits) != HUGE
+    assert digits.execute("select 'next'").fetchone() == ("next",)
+    # the kill has not hit a later statement
+    assert digits.execute("select sleep(0.05)").fetchone() == (0,)
+
+
+def test_close_early_over_tls_and_compression(connect, digits, server, tcp_dsn, kind):
+    conn = connect(tcp_dsn, compress="zlib")
+    cursor = conn.cursor(SSCursor)
+    cursor.execute(HUGE)
+    cursor.fetchone()
+    cursor.close()
+    assert running(server, conn) != HUGE
+    assert conn.execute("select 'next'").fetchone() == ("next",)
+
+
+def test_leaving_a_stream_early(digits, server):
+    for number, _row in enumerate(digits.stream(HUGE)):
+        if number == 100:
+            break
+    del _row
+    digits.execute("select 'next'")
+    assert running(server, digits) != HUGE
+
+
+def test_kill_when_no_second_connection_can_be_had(digits, connect, server, account):
+    # a statement of some megabytes is then read to its end
+    user = account("BY 'x'")
+    conn = connect(user=user, password="x", ssl_mode="disabled")
+    with conn.cursor(SSCursor) as cursor:
+        cursor.execute("select repeat('x', 1000) from d a, d b, d c, d e")
+        cursor.fetchone()
+        with pymy.connect(server.dsn) as admin:
+            admin.query(f"alter user {user}@'%' account lock" if server.flavour != "mysql56"
+                        else f"set password for {user}@'%' = password('changed')")
+    assert conn.execute("select 'next'").fetchone() == ("next",)
+
+
+def test_next_command_drops_the_rows_with_a_warning(digits):
+    cursor = digits.cursor(SSCursor)
+    cursor.execute(LARGE)
+    cursor.fetchone()
+    with pytest.warns(pymy.Warning, match="not read to its end"):
+        digits.execute("select 1")
+    with pytest.raises(pymy.InterfaceError, match="dropped by a later command"):
+        cursor.fetchall()
+    cursor.close()
+    assert digits.execute("select 2").fetchone() == (2,)
+
+
+def test_own_rows_are_dropped_without_a_warning(digits):
+    with digits.cursor(SSCursor) as cursor:
+        cursor.execute("select n from d")
+        cursor.fetchone()
+        cursor.execute("select 'second'")
+        assert cursor.fetchone() == ("second",)
+
+
+def test_commit_in_the_middle_drops_the_rows(digits):
+    cursor = digits.cursor(SSCursor)
+    cursor.execute(LARGE)
+    cursor.fetchone()
+    digits.commit()
+    with pytest.raises(pymy.InterfaceError):
+        cursor.fetchall()
+
+
+def test_error_in_the_middle_of_a_result(digits):
+    with digits.cursor(SSCursor) as cursor:
+        with pytest.raises(pymy.Error) as caught:
+            cursor.execute(
+                "select n, (select n from d where n > 8 - if(o.n > 5, 5, 0)) from d o order by null"
+            )
+            cursor.fetchall()
+        assert caught.value.errno == ER.SUBQUERY_NO_1_ROW
+    assert digits.execute("select 1").fetchone() == (1,)
+
+
+def test_converter_error_in_the_middle(connect):
+    conn = connect(zero_dates="raise", sql_mode="")
+    conn.query("create table t (d date)")
+    conn.query("insert into t values ('2024-01-01'), ('0000-00-00'), ('2024-01-02')")
+    with conn.cursor(SSCursor) as cursor:
+        cursor.execute("select d from t")
+        with pytest.raises(pymy.DataError):
+            cursor.fetchall()
+    assert conn.execute("select 1").fetchone() == (1,)
+
+
+def test_memory_is_flat(digits):
+    largest = 0
+    with digits.cursor(SSCursor) as cursor:
+        cursor.execute("select repeat('x', 1000) from d a, d b, d c, d e, d f")
+        for count, _row in enumerate(cursor, 1):
+            largest = max(largest, len(cursor._rows))
+    assert count == 100_000
+    assert largest < 5_000
+
+
+def test_stream_of_parameters(digits):
+    assert list(digits.stream("select n from d where n in %s order by n", ([3, 5],))) == [
+        (3,), (5,)
+    ]
+
+
+def test_unbuffered_query_of_the_connection(digits):
+    digits.query("select n from d", unbuffered=True)
+    with pytest.warns(pymy.Warning):
+        digits.query("select 1")
+
+
+def test_buffered_cursors_are_not_touched(digits):
+    buffered = digits.cursor(DictCursor)
+    buffered.execute("select n from d order by n")
+    with digits.cursor(SSCursor) as cursor:
+        cursor.execute("select n from d")
+        cursor.fetchone()
+    assert buffered.fetchone() == {"n": 0}

@@ -1,0 +1,290 @@
+"""The short commands, transactions, many statements in one call, and stopping one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from line import Line, ask, failure, new_session, ready_session
+from serverside import (
+    MORE,
+    column,
+    end,
+    eof,
+    error,
+    framed,
+    greeting,
+    ok,
+    packets,
+    result_set,
+    row,
+)
+
+from pymy import err
+from pymy.constants import CLIENT, ER, FIELD_TYPE
+from pymy.options import Options, SSLMode
+from pymy.protocol import commands, stopping, transactions
+from pymy.protocol.bulk import execute_each
+from pymy.protocol.handshake import Credentials
+from pymy.protocol.needs import Conversation, Need
+from pymy.protocol.packets import parse_greeting
+from pymy.protocol.query import query
+from pymy.protocol.session import Session
+from pymy.protocol.state import State
+
+COMMANDS: list[tuple[bytes, Callable[[Session], Conversation[Any]]]] = [
+    (b"\x0e", commands.ping),
+    (b"\x02shop", lambda session: commands.init_db(session, b"shop")),
+    (b"\x1b\0\0", lambda session: commands.set_option(session, True)),
+    (b"\x1b\x01\0", lambda session: commands.set_option(session, False)),
+]
+
+
+@pytest.mark.parametrize(("sent", "command"), COMMANDS)
+@pytest.mark.parametrize("answer", [ok(status=3), eof(3), end(3), b"\xfe"])
+def test_answers(sent: bytes, command: Any, answer: bytes) -> None:
+    session = ready_session(CLIENT.DEPRECATE_EOF)
+    line = Line(session, [framed(answer)])
+    assert line.run(command(session)).status == (0 if answer == b"\xfe" else 3)
+    assert line.sent == framed(sent, 0)
+    assert session.state is State.READY
+
+
+@pytest.mark.parametrize(("sent", "command"), COMMANDS)
+def test_errors(sent: bytes, command: Any) -> None:
+    session = ready_session(schema="old")
+    assert failure(session, command(session), framed(error(1049, "unknown"))).errno == 1049
+    assert (session.state, session.schema) == (State.READY, "old")
+
+
+@pytest.mark.parametrize("answer", [b"\x01", b"\xfb", b"\xfe" + bytes(20), b"\x00", b"\xff"])
+def test_nonsense(answer: bytes) -> None:
+    session = ready_session()
+    exc = failure(session, commands.ping(session), framed(answer))
+    assert isinstance(exc, err.ProtocolError)
+    assert session.state is State.BROKEN
+
+
+def test_init_db_remembers_the_schema() -> None:
+    session = ready_session()
+    ask(session, commands.init_db(session, "caf\u00e9".encode()), framed(ok()))
+    assert session.schema == "caf\u00e9"
+
+
+def test_statistics() -> None:
+    session = ready_session()
+    line = Line(session, [framed(b"Uptime: 1  Threads: \xff")])
+    assert line.run(commands.statistics(session)) == "Uptime: 1  Threads: \ufffd"
+    assert line.sent == framed(b"\x09", 0)
+    assert session.state is State.READY
+    assert failure(session, commands.statistics(session), framed(error(1227))).errno == 1227
+
+
+def test_more_results_behind_a_command_are_dropped() -> None:
+    session = ready_session()
+    line = Line(session, [framed(ok(status=MORE)) + framed(ok(), 2), framed(ok(status=3))])
+    line.run(commands.ping(session))
+    assert session.state is State.RESULTS
+    assert line.run(commands.ping(session)).status == 3
+
+
+# many statements
+
+
+def test_execute_each() -> None:
+    session = ready_session()
+    more = framed(ok(1, status=MORE)) + framed(ok(5), 2)
+    line = Line(session, [framed(ok(2)), more, framed(ok((1 << 64) - 1, 9))])
+    result, total = line.run(execute_each(session, iter([b"a", b"b", b"c"])))
+    assert (total, result.insert_id) == (3, 9)
+    assert ask(session, execute_each(session, iter([]))) == (None, 0)
+
+
+def test_execute_each_with_a_value_that_cannot_be_written() -> None:
+    def statements() -> Iterator[bytes]:
+        yield b"a"
+        raise TypeError("no such literal")
+
+    session = ready_session()
+    line = Line(session, [framed(ok(2))])
+    with pytest.raises(TypeError, match="no such literal"):
+        line.run(execute_each(session, statements()))
+    assert session.state is State.READY
+
+
+# transactions
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ((None, None, False), ["START TRANSACTION"]),
+        ((None, True, False), ["START TRANSACTION READ ONLY"]),
+        ((None, False, True), ["START TRANSACTION WITH CONSISTENT SNAPSHOT, READ WRITE"]),
+        (("repeatable-read", None, True),
+         ["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+          "START TRANSACTION WITH CONSISTENT SNAPSHOT"]),
+        (("READ_COMMITTED", True, False),
+         ["SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION READ ONLY"]),
+    ],
+)  # fmt: skip
+def test_start_statements(given: Any, expected: list[str]) -> None:
+    assert transactions.start_statements(*given) == expected
+
+
+def test_an_unknown_isolation_level() -> None:
+    with pytest.raises(err.ProgrammingError, match="is none of READ COMMITTED, "):
+        transactions.start_statements("snapshot; drop", None, False)
+
+
+def test_xids() -> None:
+    made = transactions.make_xid(1, "a'b", "\u20ac")
+    assert made.sql() == "X'612762',X'e282ac',1"
+    for bad in [(-1, "a", ""), (1 << 31, "a", ""), (1, "a" * 65, ""), (1, "a", "\u20ac" * 22)]:
+        with pytest.raises(err.ProgrammingError):
+            transactions.make_xid(*bad)
+
+
+XID = transactions.Xid(1, "a", "b")
+SQL = b"X'61',X'62',1"
+
+
+@pytest.mark.parametrize(
+    ("conversation", "expected"),
+    [
+        (lambda s: transactions.xa_prepare(s, XID), [b"XA END " + SQL, b"XA PREPARE " + SQL]),
+        (lambda s: transactions.xa_commit(s, XID, prepared=True), [b"XA COMMIT " + SQL]),
+        (lambda s: transactions.xa_commit(s, XID, prepared=False),
+         [b"XA END " + SQL, b"XA COMMIT " + SQL + b" ONE PHASE"]),
+        (lambda s: transactions.xa_rollback(s, XID, prepared=True), [b"XA ROLLBACK " + SQL]),
+        (lambda s: transactions.xa_rollback(s, XID, prepared=False),
+         [b"XA END " + SQL, b"XA ROLLBACK " + SQL]),
+    ],
+)  # fmt: skip
+def test_xa(conversation: Any, expected: list[bytes]) -> None:
+    session = ready_session()
+    line = Line(session, [framed(ok())] * 2)
+    line.run(conversation(session))
+    assert line.sent == b"".join(framed(b"\x03" + sql, 0) for sql in expected)
+
+
+def recovered(*rows: bytes, type_code: int = FIELD_TYPE.BLOB, charset: int = 63) -> bytes:
+    columns = [column("formatID", 8), column("gtrid_length", 8), column("bqual_length", 8)]
+    return result_set([*columns, column("data", type_code, charset)], rows)
+
+
+@pytest.mark.parametrize(
+    ("version", "sent", "data", "charset"),
+    [
+        (b"9.7.0", b"XA RECOVER CONVERT XID", b"0x61ff", 45),
+        (b"5.6.24", b"XA RECOVER", b"a\xff", 63),
+        (b"11.8.2-MariaDB", b"XA RECOVER", b"a\xff", 63),
+    ],
+)
+def test_xa_recover(version: bytes, sent: bytes, data: bytes, charset: int) -> None:
+    parsed = parse_greeting(greeting(version))
+    session = ready_session(greeting=parsed, mariadb=parsed.is_mariadb)
+    line = Line(session, [recovered(row(b"1", b"1", b"1", data), charset=charset)])
+    assert line.run(transactions.xa_recover(session)) == [(1, "a", "\udcff")]
+    assert line.sent == framed(b"\x03" + sent, 0)
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        framed(ok()),
+        recovered(row(None, None, None, None)),
+        recovered(row(b"1", None, b"1", b"x")),
+        recovered(row(b"1", b"1", b"1", b"0xzz"), charset=45),
+        result_set([column()], [row(b"1")]),
+        result_set([column()] * 4, [row(*[b"1"] * 4)]),
+    ],
+)
+def test_xa_recover_with_a_list_that_is_none(turn: bytes) -> None:
+    session = ready_session(greeting=parse_greeting(greeting()))
+    try:
+        found = ask(session, transactions.xa_recover(session), turn)
+    except err.ProtocolError as exc:
+        assert exc.fatal
+        assert session.state is State.BROKEN
+    else:
+        assert found == []
+
+
+def test_xa_recover_text_without_hexadecimal() -> None:
+    session = ready_session(greeting=parse_greeting(greeting(b"5.6.24")))
+    turn = recovered(row(b"1", b"1", b"1", b"ab"), charset=45)
+    assert ask(session, transactions.xa_recover(session), turn) == [(1, "a", "b")]
+
+
+# stopping
+
+
+ROWS = [row(b"x" * 200)] * 10
+HEAD = packets(b"\x01", column("s", FIELD_TYPE.BLOB), eof())
+
+
+def streaming(monkeypatch: pytest.MonkeyPatch, *turns: bytes, kill: bool) -> Line:
+    monkeypatch.setattr(stopping, "DRAIN_BYTES", 1000)
+    session = ready_session()
+    line = Line(session, [HEAD, packets(*ROWS, start=4), *turns], kill=lambda: kill)
+    line.run(query(session, b"select", stream=True))
+    return line
+
+
+def test_a_short_rest_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = streaming(monkeypatch, framed(eof(), 14), kill=False)
+    monkeypatch.setattr(stopping, "DRAIN_BYTES", 10_000)
+    line.run(stopping.close_stream(line.session))
+    assert Need.KILL not in line.needs
+    assert line.session.state is State.READY
+
+
+@pytest.mark.parametrize("last", [error(ER.QUERY_INTERRUPTED), eof()])
+@pytest.mark.parametrize("late", [ok(), error(ER.QUERY_INTERRUPTED)])
+def test_p98_a_long_rest_is_killed(
+    monkeypatch: pytest.MonkeyPatch, last: bytes, late: bytes
+) -> None:
+    """When the statement ends before the kill comes, the kill hits a statement of ours."""
+    line = streaming(monkeypatch, framed(last, 14), framed(late), kill=True)
+    line.run(stopping.close_stream(line.session))
+    assert line.needs.count(Need.KILL) == 1
+    assert line.session.state is State.READY
+    assert (b"DO SLEEP(0)" in line.sent) == (last == eof())
+
+
+def test_a_kill_that_did_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = streaming(monkeypatch, packets(*ROWS, eof(MORE), ok(), start=14), kill=False)
+    line.run(stopping.close_stream(line.session))
+    assert line.session.state is State.READY
+
+
+def test_a_killed_statement_with_another_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = streaming(monkeypatch, framed(error(1205, "lock"), 14), kill=True)
+    with pytest.raises(err.OperationalError, match="lock"):
+        line.run(stopping.close_stream(line.session))
+    assert line.session.state is State.READY
+
+
+def test_nothing_to_stop() -> None:
+    session = ready_session()
+    line = Line(session)
+    line.run(stopping.close_stream(session))
+    assert not line.needs
+
+
+def test_kill() -> None:
+    options = Options(
+        user="me", ssl_mode=SSLMode.DISABLED, init_command="x", sql_mode="y", compress="zlib",
+        session_variables={"a": 1}, database="shop",
+    )  # fmt: skip
+    side = stopping.side_options(options)
+    assert (side.init_command, side.sql_mode, side.compress) == (None, None, None)
+    assert (side.user, side.database, dict(side.session_variables)) == ("me", "shop", {})
+    session = new_session()
+    line = Line(session, [framed(greeting(), 0), framed(ok(), 2), framed(ok()), framed(ok())])
+    line.run(stopping.kill(session, side, Credentials((b"pw",), {}), 42))
+    assert b"KILL QUERY 42" in line.sent
+    assert line.sent.endswith(framed(b"\x01", 0))
+    assert session.state is State.CLOSED

@@ -1,0 +1,231 @@
+"""Unbuffered results closed early: little is drained, much is killed from the side (P97-P100)."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import pytest
+from scripted import (
+    Server,
+    close,
+    do,
+    end,
+    err,
+    expect,
+    greet,
+    head,
+    login,
+    ok,
+    query,
+    response,
+    row,
+    rows,
+    silence,
+    wait,
+)
+from server_packets import PING, QUIT, THREAD_ID, number
+
+import pymy
+from pymy import cursors
+
+SQL = "select much"
+HEAD = head(number("a"), "b")
+FILLING = "x" * 10_000
+KILL = f"KILL QUERY {THREAD_ID}"
+INTERRUPTED = 1317, "Query execution was interrupted", "70100"
+
+
+def asked(*steps):
+    return (greet(), login(), query(SQL), HEAD, *steps)
+
+
+def much(rows=200):
+    """About 2 MB of rows: more than is drained."""
+
+    def run(peer):
+        for place in range(rows):
+            row(place, FILLING)(peer)
+
+    return run
+
+
+def flood(until):
+    """Rows without end, until the statement is killed."""
+
+    def run(peer):
+        place = 0
+        while not until.is_set():
+            row(place, FILLING)(peer)
+            place += 1
+
+    return run
+
+
+def streaming(server, **options):
+    cursor = server.connect(**options).cursor(cursors.SSCursor)
+    cursor.execute(SQL)
+    assert cursor.fetchone() == (0, FILLING)
+    return cursor
+
+
+AFTERWARDS = (query("next"), rows([number("a")], [(5,)]), expect(PING), ok())
+
+
+def works(conn):
+    assert conn.execute("next").fetchall() == ((5,),)
+    conn.ping()
+
+
+def test_little_is_drained_without_a_second_connection(monkeypatch):
+    """Nor does a DO SLEEP(0) go out, which no kill made necessary."""
+    more = threading.Event()
+    with Server(*asked(row(0, FILLING), wait(more), much(20), end()), *AFTERWARDS) as server:
+        cursor = streaming(server)
+        conn = cursor.connection
+        monkeypatch.setattr(socket.socket, "connect", None)
+        more.set()
+        cursor.close()
+        works(conn)
+
+
+def test_much_is_killed():
+    killed = threading.Event()
+    with Server(*asked(flood(killed), err(*INTERRUPTED)), *AFTERWARDS).then(
+        greet(), login(), query(KILL), do(killed.set), ok(), expect(QUIT)
+    ) as server:
+        cursor = streaming(server, init_command=None)
+        conn = cursor.connection
+        cursor.close()
+        works(conn)
+
+
+def test_a_kill_that_comes_late_must_not_hit_the_next_statement():
+    """The server takes it for whatever runs then: something harmless has to (P98)."""
+    killed = threading.Event()
+    with Server(
+        *asked(much(), wait(killed), end()), query("DO SLEEP(0)"), err(*INTERRUPTED), *AFTERWARDS
+    ).then(greet(), login(), query(KILL), do(killed.set), ok(), expect(QUIT)) as server:
+        cursor = streaming(server)
+        conn = cursor.connection
+        cursor.close()
+        works(conn)
+
+
+def test_a_kill_that_hit_nothing():
+    killed = threading.Event()
+    with Server(
+        *asked(much(), wait(killed), end()), query("DO SLEEP(0)"), ok(), *AFTERWARDS
+    ).then(greet(), login(), query(KILL), do(killed.set), ok(), expect(QUIT)) as server:
+        cursor = streaming(server)
+        conn = cursor.connection
+        cursor.close()
+        works(conn)
+
+
+@pytest.mark.parametrize(
+    "side",
+    [
+        None,
+        [close()],
+        [err(1040, "Too many connections", None)],
+        [greet(), response(), err(1045, "Access denied", "28000")],
+        [greet(), login(), query(KILL), err(1094, f"Unknown thread id: {THREAD_ID}")],
+        [greet(), login(), query(KILL), close()],
+    ],
+    ids=["refused", "hangs up", "too many", "denied", "unknown thread", "lost"],
+)
+def test_without_a_second_connection_the_rest_is_read(side):
+    with Server(*asked(much(), end()), *AFTERWARDS) as server:
+        if side is not None:
+            server.then(*side)
+        cursor = streaming(server)
+        conn = cursor.connection
+        cursor.close()
+        works(conn)
+
+
+def test_a_second_connection_that_stalls_is_bounded():
+    """By connect_timeout, and then the rest is read."""
+    with Server(*asked(much(), end()), *AFTERWARDS).then(greet(), silence()) as server:
+        cursor = streaming(server, connect_timeout=0.3)
+        conn = cursor.connection
+        cursor.close()
+        works(conn)
+
+
+def test_the_kill_takes_none_of_the_sessions_settings():
+    """The side connection must not run the init_command a second time."""
+    killed = threading.Event()
+    with Server(
+        greet(), login(), query("set @a = 1"), ok(), query(SQL), HEAD, flood(killed),
+        err(*INTERRUPTED), *AFTERWARDS,
+    ).then(
+        greet(), login(), query(KILL), do(killed.set), ok(), expect(QUIT)
+    ) as server:  # fmt: skip
+        cursor = streaming(server, init_command="set @a = 1")
+        conn = cursor.connection
+        cursor.close()
+        works(conn)
+
+
+def test_the_kill_goes_to_the_same_server(monkeypatch):
+    """A name of several servers: elsewhere the number is somebody else's statement (P99)."""
+    killed = threading.Event()
+    with (
+        Server(*asked(flood(killed), err(*INTERRUPTED)), *AFTERWARDS).then(
+            greet(), login(), query(KILL), do(killed.set), ok(), expect(QUIT)
+        ) as first,
+        Server(silence()) as second,
+    ):
+        answers = [first.port]
+
+        def getaddrinfo(host, port, *args, **hints):
+            where = ("127.0.0.1", answers[-1])
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", where)]
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        cursor = first.connect(host="db.example").cursor(cursors.SSCursor)
+        cursor.execute(SQL)
+        conn = cursor.connection
+        answers.append(second.port)
+        cursor.close()
+        works(conn)
+        assert not second.peers
+        with socket.create_connection(("127.0.0.1", second.port)):
+            pass  # its script is due once
+
+
+def test_the_kill_goes_through_the_same_unix_socket():
+    killed = threading.Event()
+    with Server(*asked(flood(killed), err(*INTERRUPTED)), *AFTERWARDS, unix=True).then(
+        greet(), login(), query(KILL), do(killed.set), ok(), expect(QUIT)
+    ) as server:
+        cursor = streaming(server)
+        conn = cursor.connection
+        cursor.close()
+        works(conn)
+
+
+def test_leaving_a_stream_early():
+    killed = threading.Event()
+    with Server(*asked(flood(killed), err(*INTERRUPTED)), *AFTERWARDS).then(
+        greet(), login(), query(KILL), do(killed.set), ok(), expect(QUIT)
+    ) as server:
+        conn = server.connect()
+        stream = conn.stream(SQL)
+        for values in stream:
+            assert values == (0, FILLING)
+            break
+        stream.close()
+        works(conn)
+
+
+def test_a_link_that_is_lost_while_the_rest_is_read():
+    with Server(*asked(row(0, FILLING), much(20), close())) as server:
+        cursor = streaming(server)
+        conn = cursor.connection
+        with pytest.raises(pymy.OperationalError, match="closed the connection"):
+            cursor.close()
+        assert not conn.open
+        cursor.close()
