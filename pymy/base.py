@@ -192,6 +192,7 @@ class BaseConnection:
         session.decoding = decoding
         session.files_allowed = bool(self._options.local_infile)
         session.progress = self._options.progress
+        session.largest_command = self._options.max_allowed_packet
         self._forks = _Forks.count
         self._forget_transaction()
         return session
@@ -368,12 +369,15 @@ class BaseConnection:
         return self.charset
 
     def get_host_info(self) -> str:
+        """Return where the link leads, for people."""
         return self.host_info
 
     def get_proto_info(self) -> int:
+        """Return the protocol version."""
         return self.protocol_version
 
     def get_server_info(self) -> str:
+        """Return the server's version text."""
         return self.server_version
 
     def affected_rows(self) -> int:

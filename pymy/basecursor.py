@@ -183,7 +183,10 @@ class BaseCursor(Generic[Conn]):
         if result.head is not None:
             make = self._row_maker(result.columns)
             self._make = make
-            self._rows = result.rows if make is None else [make(row) for row in result.rows]
+            self._rows = self._made(result.rows)
+
+    def _made(self, rows: list[tuple[Any, ...]]) -> list[Any]:
+        return rows if self._make is None else [self._make(row) for row in rows]
 
     def _row_maker(self, columns: tuple[Column, ...]) -> Callable[[tuple[Any, ...]], Any] | None:
         """Return what makes a row of a tuple; None for the tuple itself."""
@@ -268,6 +271,7 @@ class Unbuffered(BaseCursor[Conn]):
 
     def _take(self, connection: Conn, result: Result) -> None:
         super()._take(connection, result)
+        self._rows = None if self._rows is None else []
         self._batch_at = 0
         # not the result's own mark: another command may have dropped the rows
         self._wants_more = result.unread
@@ -295,30 +299,40 @@ class Unbuffered(BaseCursor[Conn]):
         return len(self._check_result()) - self._batch_at
 
     def _add(self, rows: list[tuple[Any, ...]]) -> None:
-        made = rows if self._make is None else [self._make(row) for row in rows]
-        left = self._rows[self._batch_at :]
-        self._rows = left + made if left else made
-        self._batch_at = 0
+        if self._batch_at:
+            del self._rows[: self._batch_at]
+            self._batch_at = 0
+        self._rows += rows
         if self._result is not None and not self._result.unread:
             self.warning_count = self._result.warning_count
 
     def _next_row(self) -> Any:
         if not self._held():
+            self._raise_failure()
             return None
         row = self._rows[self._batch_at]
         self._batch_at += 1
         self.rownumber += 1
-        return row
+        return row if self._make is None else self._make(row)
 
     def _next_rows(self, count: int | None) -> Any:
         self._check_result()
         if self._rows is None:
             return []
+        if count is None or not self._held():
+            self._raise_failure()
         stop = len(self._rows) if count is None else self._batch_at + max(count, 0)
         rows = self._rows[self._batch_at : stop]
+        made = self._made(rows)
         self._batch_at += len(rows)
         self.rownumber += len(rows)
-        return rows
+        return made
+
+    def _raise_failure(self) -> None:
+        """Raise what ended the result early, behind the rows that came before it."""
+        if self._result is not None and self._result.failure is not None:
+            failure, self._result.failure = self._result.failure, None
+            raise failure
 
     def _forward(self, value: int, mode: str) -> int:
         if mode not in ("relative", "absolute"):

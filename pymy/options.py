@@ -131,8 +131,8 @@ class Options:
     """zlib 1-9, zstd 1-22; None: the algorithm's usual one."""
     local_infile: bool | Callable[[bytes], Any] | Sequence[StrPath] = False
     """Handler of LOAD DATA LOCAL, or the folders it may read from."""
-    max_allowed_packet: int = 16 * 1024 * 1024
-    """Largest command in bytes, 1024 to 1 GiB."""
+    max_allowed_packet: int = 1 << 30
+    """Largest command in bytes, 1024 to 1 GiB; the server has a limit of its own."""
     program_name: str | None = None
     connection_attributes: Mapping[str, str] | Literal[False] | None = None
     """Added to pymy's own; False sends none at all."""

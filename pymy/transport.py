@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import select
 import socket
 import ssl
 import threading
@@ -256,7 +257,11 @@ class SocketTransport:
         name = options.ssl_server_hostname or ("localhost" if self.local else options.host)
         try:
             self._limit(None, deadline)
-            self.sock = build_context(options).wrap_socket(self.sock, server_hostname=name)
+            # kept before the handshake, so that whatever interrupts that finds the socket to close
+            self.sock = build_context(options).wrap_socket(
+                self.sock, server_hostname=name, do_handshake_on_connect=False
+            )
+            self.sock.do_handshake()
         except TimeoutError as exc:
             return self._lost(session, exc, "read_timeout", deadline)
         except (ssl.SSLError, OSError, ValueError) as exc:
@@ -275,12 +280,19 @@ class SocketTransport:
             if self._pieces is None:
                 self._pieces = LocalFiles(self._options.local_infile).pieces(session.file_name)
             piece = next(self._pieces, b"")
+            if self._readable():
+                session.received(self.sock.recv_into(session.space()))
         except Exception as exc:
             self._pieces = None
             return session.fail(exc)
         if not piece:
             self._pieces = None
         return session.resume(piece)
+
+    def _readable(self) -> bool:
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        return bool(poll.poll(0))
 
     def _kill(self, session: Session) -> bool:
         """Kill the session's statement over a second connection; False when none can be had."""

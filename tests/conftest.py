@@ -34,17 +34,10 @@ PLUGINS = {"mysql": ("auth_socket.so",)}
 MARIADB, MARIADB11, MYSQL, MYSQL56 = "mariadb", "mariadb11", "mysql", "mysql56"
 # What not every server has, and which have it; a test asks with needs("...").
 FEATURES = {
-    "caching_sha2": {MYSQL},
     "check": {MARIADB, MARIADB11, MYSQL},
-    "deprecate_eof": {MARIADB, MARIADB11, MYSQL},
-    "ed25519": {MARIADB, MARIADB11},
-    "expired passwords": {MARIADB, MARIADB11, MYSQL, MYSQL56},
-    "extended metadata": {MARIADB, MARIADB11},
     "inet4": {MARIADB, MARIADB11},
     "inet6": {MARIADB, MARIADB11},
     "json": {MARIADB, MARIADB11, MYSQL},
-    "json type": {MYSQL},
-    "kill query": {MARIADB, MARIADB11, MYSQL, MYSQL56},
     "progress": {MARIADB, MARIADB11},
     "query attributes": {MYSQL},
     "returning": {MARIADB, MARIADB11},
@@ -54,7 +47,7 @@ FEATURES = {
     "tls": {MARIADB, MARIADB11, MYSQL},
     "uuid": {MARIADB, MARIADB11},
     "vector": {MARIADB11, MYSQL},
-    "xa convert": {MARIADB, MARIADB11, MYSQL},
+    "XA transactions that outlive their session": {MARIADB, MARIADB11, MYSQL},
     "zstd": {MYSQL},
 }
 

@@ -61,6 +61,14 @@ class Framing:
             self.compression.frames.filled(count)
 
     @property
+    def held(self) -> int:
+        """Return how many received bytes wait to be parsed."""
+        held = self.inbox.end - self.inbox.start
+        if self.compression is not None:
+            held += self.compression.frames.end - self.compression.frames.start
+        return held
+
+    @property
     def joining(self) -> bool:
         """Tell whether ``take()`` holds the first parts of a payload."""
         return bool(self._parts)

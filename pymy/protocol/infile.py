@@ -14,7 +14,7 @@ Sources: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_que
 from __future__ import annotations
 
 from pymy import err
-from pymy.constants import CR
+from pymy.constants import CLIENT, CR
 from pymy.protocol.needs import Conversation, Need
 from pymy.protocol.packets import Ok, parse_ok
 from pymy.protocol.session import Session
@@ -36,7 +36,7 @@ def send_file(session: Session, name: bytes) -> Conversation[Ok]:
     if failure is None:
         session.file_name = name
         try:
-            while piece := (yield Need.FILE):
+            while not _answered(session) and (piece := (yield Need.FILE)):
                 for at in range(0, len(piece), PIECE):
                     session.put(bytes(piece[at : at + PIECE]))
                     yield Need.WRITE
@@ -56,6 +56,12 @@ def send_file(session: Session, name: bytes) -> Conversation[Ok]:
         session.rest(ok)
         raise failure
     return ok
+
+
+def _answered(session: Session) -> bool:
+    """Tell whether the server, having enough, answers before the end of the file (P94)."""
+    # progress reports come in the middle too, and mean that it goes on reading
+    return bool(session.held) and not session.capabilities & CLIENT.PROGRESS
 
 
 def _refusal(session: Session, name: bytes) -> err.Error | None:

@@ -15,7 +15,7 @@ Sources: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_que
 from __future__ import annotations
 
 from pymy import err
-from pymy.constants import CLIENT, COMMAND
+from pymy.constants import CLIENT, COMMAND, CR
 from pymy.protocol.attributes import Attributes, attribute_block
 from pymy.protocol.columns import parse_column
 from pymy.protocol.infile import send_file
@@ -50,6 +50,13 @@ def query(
 ) -> Conversation[Result]:
     """Run one text and read its first result; ``stream`` leaves the rows on the line."""
     block = attribute_block(attributes) if session.capabilities & QUERY_ATTRIBUTES else b""
+    if len(sql) >= session.largest_command:
+        raise err.OperationalError(
+            CR.CR_NET_PACKET_TOO_LARGE,
+            f"The statement has {len(sql)} bytes and max_allowed_packet is "
+            f"{session.largest_command}: raise it, here and at the server, or send less at a time",
+            sent=False,
+        )
     yield from begin(session)
     # kept only to check which file a server may ask for
     session.statement = sql if session.files_allowed else b""
@@ -83,6 +90,7 @@ def read_result(session: Session, stream: bool) -> Conversation[Result]:
         return Result(ok=session.rest(ok))
     result = Result((yield from read_head(session, packet)))
     if stream:
+        result.streamed = True
         session.streaming = result
         session.move(State.STREAMING)
     else:
@@ -170,10 +178,13 @@ def fetch_batch(session: Session) -> Conversation[list[Row]]:
         while not rows and result.unread:
             if not read_batch(session, result, rows):
                 yield Need.READ
-    except err.DataError as exc:
-        if result.unread:  # else it is the server's own error, which ended the set
+    except err.Error as exc:
+        if isinstance(exc, err.DataError) and result.unread:
             yield from _drop_rest(session, result)
-        raise exc from exc.__cause__
+        if not rows or not session.usable():
+            raise
+        # the rows that came before it first; how they were cut into packets must not matter
+        result.failure = exc
     if result.unread:
         session.move(State.STREAMING)
     return rows

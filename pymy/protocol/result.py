@@ -30,7 +30,7 @@ class Result:
     ``warning_count``, ``message``, ``has_next``, ``description``).
     """
 
-    __slots__ = ("head", "head_ended", "ok", "rows", "unread")
+    __slots__ = ("failure", "head", "head_ended", "ok", "rows", "streamed", "unread")
 
     def __init__(self, head: Head | None = None, ok: Ok | None = None) -> None:
         self.head = head
@@ -38,6 +38,8 @@ class Result:
         self.rows: list[Row] = []
         self.unread = ok is None
         self.head_ended = False
+        self.failure: Exception | None = None
+        self.streamed = False
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -53,12 +55,12 @@ class Result:
 
     @property
     def affected_rows(self) -> int:
-        """Return rows changed, or for a whole set of rows their number; -1 while rows are unread.
+        """Return rows changed, or for a whole set of rows their number; -1 for a stream of rows.
 
         The server's 2**64 - 1 ("unknown") is -1 too.
         """
         if self.head is not None:
-            return -1 if self.unread else len(self.rows)
+            return -1 if self.streamed else len(self.rows)
         return self.ok.affected_rows if self.ok.affected_rows != 0xFFFFFFFFFFFFFFFF else -1
 
     @property

@@ -7,7 +7,7 @@ from typing import Any
 
 from pymy import err
 from pymy.constants import CLIENT, CR, SERVER_STATUS
-from pymy.protocol.framing import Framing
+from pymy.protocol.framing import MAX_PAYLOAD, Framing
 from pymy.protocol.needs import Conversation, Need
 from pymy.protocol.packets import (
     MORE_RESULTS,
@@ -51,6 +51,7 @@ class Session(Framing):
         self.progress: Callable[[Progress], object] | None = None
         self.broken_by: err.Error | None = None
         self.files_allowed = False
+        self.largest_command = MAX_PAYLOAD
         self.statement = b""
         self.file_name = b""
         self.streaming: Any = None

@@ -99,13 +99,15 @@ def xa_recover(session: Session) -> Conversation[list[Xid]]:
     convert = " CONVERT XID" if converts else ""
     result = yield from query(session, f"XA RECOVER{convert}".encode())
     try:
-        return [_recovered(*row) for row in result.rows]
+        return [_recovered(*row, converts) for row in result.rows]
     except (TypeError, ValueError, AttributeError):
         raise malformed("a list of prepared transactions that is none") from None
 
 
-def _recovered(format_id: int, gtrid_length: int, bqual_length: int, data: str | bytes) -> Xid:
-    raw = _xid_bytes(data)
+def _recovered(
+    format_id: int, gtrid_length: int, bqual_length: int, data: str | bytes, converted: bool
+) -> Xid:
+    raw = _xid_bytes(data, converted)
     gtrid, bqual = raw[:gtrid_length], raw[gtrid_length : gtrid_length + bqual_length]
     return Xid(
         format_id,
@@ -114,8 +116,7 @@ def _recovered(format_id: int, gtrid_length: int, bqual_length: int, data: str |
     )
 
 
-def _xid_bytes(data: str | bytes) -> bytes:
-    if isinstance(data, bytes):
-        return data
+def _xid_bytes(data: str | bytes, converted: bool) -> bytes:
+    raw = data if isinstance(data, bytes) else data.encode("utf-8")
     # MySQL's CONVERT XID writes 0x...
-    return bytes.fromhex(data[2:]) if data.startswith("0x") else data.encode("utf-8")
+    return bytes.fromhex(raw[2:].decode("ascii")) if converted else raw

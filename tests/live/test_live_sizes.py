@@ -39,15 +39,18 @@ def test_row_around_the_packet_boundary(big, offset, kind_of_cursor):
     # a row is its value behind four bytes of length, up to 16 MiB - 1
     size = PACKET + offset
     with big.cursor(SSCursor if kind_of_cursor == "unbuffered" else None) as cursor:
-        cursor.execute(f"select repeat('y', {size}), 7 union all select 'z', 8")
+        cursor.execute(
+            f"select repeat('y', if(n = 7, {size}, 1)), n from (select 7 as n union select 8) x"
+        )
         first, second = cursor.fetchone(), cursor.fetchone()
         assert cursor.fetchone() is None
     assert first[0] == "y" * size
-    assert (first[1], second) == (7, ("z", 8))
+    assert (first[1], second) == (7, ("y", 8))
 
 
 def test_forty_mebibytes_there_and_back(big):
-    big.query("create table t (id int, b longblob)")
+    # not InnoDB, whose log would have to hold it all in MySQL 5.6
+    big.query("create table t (id int, b longblob) engine=myisam")
     value = bytes(range(256)) * (40 * MIB // 256)
     big.execute("insert into t values (1, %s)", (value,))
     assert big.execute("select length(b), b from t").fetchone() == (len(value), value)

@@ -273,7 +273,8 @@ def test_tpc_rollback(table, other, xid, prepared):
 
 
 @pytest.mark.parametrize("outcome", ["commit", "rollback"])
-def test_tpc_recover_from_another_connection(table, other, xid, outcome):
+def test_tpc_recover_from_another_connection(table, other, xid, outcome, needs):
+    needs("XA transactions that outlive their session")
     table.tpc_begin(xid)
     table.query("update t set a = 1")
     table.tpc_prepare()

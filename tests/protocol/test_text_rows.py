@@ -288,9 +288,12 @@ def test_a_converter_that_raises(stream: bool, at: int, chunk: int | None) -> No
     turn = result_set([column("n")], [row(b"%d" % number) for number in range(100)])
     line = Line(session, [turn, framed(ok(3))], chunk=chunk)
     with pytest.raises(err.DataError, match=rf"Column 'n' holds b'{at}'.*: mine\.") as caught:
-        line.run(query(session, b"x", stream=stream))
-        while line.run(fetch_batch(session)):
-            pass
+        result = line.run(query(session, b"x", stream=stream))
+        came = 0
+        while result.failure is None:
+            came += len(line.run(fetch_batch(session)))
+        assert came == at, "the rows before it come first"
+        raise result.failure
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
     assert session.state is State.READY
     assert line.run(query(session, b"next")).affected_rows == 3

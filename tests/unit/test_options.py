@@ -31,7 +31,7 @@ def test_defaults():
     assert options.connect_timeout == 10.0
     assert options.read_timeout is None
     assert options.ssl_mode is SSLMode.PREFERRED
-    assert options.max_allowed_packet == 16 * 1024 * 1024
+    assert options.max_allowed_packet == 1 << 30
     assert options.compress is None
     assert options.client_flag == options.client_flag_off == 0
     assert options == Options(user="u")
@@ -62,7 +62,7 @@ def test_every_keyword_of_pymysql_is_taken():
         ssl_disabled=None, ssl_key=None, ssl_key_password=None, ssl_verify_cert=None,
         ssl_verify_identity=None, compress=None, named_pipe=None, passwd=None, db=None,
     )  # fmt: skip
-    assert options == Options(user="u", password="p", connect_timeout=10)
+    assert options == Options(user="u", password="p", max_allowed_packet=16 * 1024 * 1024)
 
 
 def test_old_names():
