@@ -36,7 +36,7 @@ MIXED = """
     if(n % 10, concat('a longer remark about item number ', n), null) as remark,
     cast(date_add('2001-01-01', interval n % 9000 day) as date) as day,
     cast(date_add('2001-01-01', interval n second) as datetime) as created,
-    unhex(md5(n)) as digest"""
+    unhex(lpad(hex(n * 2654435761), 32, '9')) as digest"""
 
 TABLES = {
     "mixed": (100_000, MIXED),

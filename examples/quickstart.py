@@ -72,6 +72,8 @@ def fail(conn: pymy.Connection) -> None:
     except pymy.IntegrityError as error:
         say(f"A second item 1 is refused: IntegrityError {error.errno} {error.code}.")
 
+    conn.rollback()  # the statements so far began a transaction; a block begins one of its own
+
     try:
         with conn.transaction():
             gone = conn.execute("delete from pymy_quickstart where id > 100").rowcount

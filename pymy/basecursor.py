@@ -217,7 +217,10 @@ class BaseCursor(Generic[Conn]):
         if start >= stop:
             return ()
         self.rownumber = stop
-        return tuple(rows) if stop - start == len(rows) else tuple(rows[start:stop])
+        return self._sequence(rows if stop - start == len(rows) else rows[start:stop])
+
+    #: What several rows are handed out in; PyMySQL's dict cursors give lists.
+    _sequence: type[Any] = tuple
 
     def _scroll(self, value: int, mode: str) -> None:
         rows = self._check_result()
@@ -360,6 +363,7 @@ class DictRows:
     """Makes rows dicts; ``dict_type`` may be another mapping class."""
 
     dict_type: Any = dict
+    _sequence = list
 
     def _row_maker(self, columns: tuple[Column, ...]) -> Callable[[tuple[Any, ...]], Any]:
         names = unique_names(columns)

@@ -22,11 +22,13 @@ class BaseTransactional(BaseConnection):
     """What a connection knows of its transaction."""
 
     _transaction_depth = 0
+    _begun = False
     _xid: Xid | None = None
     _xid_prepared = False
 
     def _forget_transaction(self) -> None:
         self._transaction_depth = 0
+        self._begun = False
         self._xid = None
 
     def _ending(self, statement: str) -> Conversation[None]:
@@ -39,6 +41,7 @@ class BaseTransactional(BaseConnection):
                 sent=False,
             )
         yield from run(self._session, statement)
+        self._begun = statement == "BEGIN"
 
     def _switching(self, autocommit: bool) -> Conversation[None]:
         if self.get_autocommit() != autocommit:
@@ -111,6 +114,13 @@ class BaseTransaction:
         if not connection._transaction_depth and not connection.in_transaction:
             self._savepoint = None
             yield from run(connection._session, *self._start)
+        elif not connection._transaction_depth and not connection._begun:
+            raise err.ProgrammingError(
+                CR.CR_BAD_PARAMETER,
+                "A transaction is open already: an earlier statement began it, since autocommit is "
+                "off. commit() or rollback() first, or connect with autocommit=True",
+                sent=False,
+            )
         elif self._has_traits:
             raise err.ProgrammingError(
                 CR.CR_BAD_PARAMETER,

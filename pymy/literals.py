@@ -144,7 +144,7 @@ class LiteralContext:
                 CR.CR_UNSAFE_CHARSET,
                 f"strings cannot be escaped safely in the character set of this connection "
                 f"({self.encoding}), where a character may hold the byte of a backslash: "
-                "connect with charset='utf8mb4', or use a prepared statement",
+                "connect with charset='utf8mb4'",
                 sent=False,
             )
         return self._string_writer()(value)

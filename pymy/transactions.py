@@ -63,9 +63,10 @@ class Transactional(BaseTransactional):
     ) -> Transaction:
         """Make a context manager that commits at its end and rolls back on an exception.
 
-        Within an open transaction (another ``transaction()``, or statements before it with
-        autocommit off) it is a savepoint: what came before is neither committed by entering nor by
-        leaving it, and the outer transaction's end decides.
+        Within another ``transaction()``, or after ``begin()``, it is a savepoint, and the outer
+        transaction's end decides. A transaction that an earlier statement began, as any statement
+        does with autocommit off, is a ProgrammingError: the block would commit more than its own
+        work, or less.
 
         isolation: "read uncommitted", "read committed", "repeatable read" or "serializable"; None
             leaves the session's.

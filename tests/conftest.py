@@ -35,9 +35,12 @@ MARIADB, MARIADB11, MYSQL, MYSQL56 = "mariadb", "mariadb11", "mysql", "mysql56"
 # What not every server has, and which have it; a test asks with needs("...").
 FEATURES = {
     "check": {MARIADB, MARIADB11, MYSQL},
+    "GTID tracking": {MYSQL},
+    "PAM": {MARIADB, MARIADB11},
     "inet4": {MARIADB, MARIADB11},
     "inet6": {MARIADB, MARIADB11},
     "json": {MARIADB, MARIADB11, MYSQL},
+    "passwords of MySQL 4.0": {MARIADB, MARIADB11, MYSQL56},
     "progress": {MARIADB, MARIADB11},
     "query attributes": {MYSQL},
     "returning": {MARIADB, MARIADB11},

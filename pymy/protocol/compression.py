@@ -22,7 +22,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pymy.constants import CR
-from pymy.err import NotSupportedError, ProtocolError
+from pymy.err import NotSupportedError
 from pymy.protocol.buffers import Inbox
 from pymy.protocol.wire import malformed
 
@@ -93,8 +93,6 @@ class Compression:
     def _inflated(self, packed: bytes, length: int) -> bytes:
         try:
             plain = self._expand(packed, length)
-        except ProtocolError:
-            raise
         except Exception as exc:  # zlib.error, ZstdError: which of them depends on the library
             raise malformed(f"a compressed frame that does not expand ({exc})") from exc
         if len(plain) != length:

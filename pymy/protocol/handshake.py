@@ -68,6 +68,7 @@ def connect(session: Session, options: Options, credentials: Credentials) -> Con
     login = Login(session, options, credentials.passwords)
     first = login.begin(greeting.auth_plugin, greeting.nonce)
     session.put(handshake_response(session, options, credentials, first, login.plugin_name))
+    yield Need.WRITE
     session.accept((yield from login.converse()))
     if options.compress and session.capabilities & (
         CLIENT.COMPRESS | CLIENT.ZSTD_COMPRESSION_ALGORITHM

@@ -45,6 +45,7 @@ def send_file(session: Session, name: bytes) -> Conversation[Ok]:
                 raise
             failure = exc
     session.put(b"")
+    yield Need.WRITE  # before an answer that may be there already
     packet = yield from session.read()
     if packet[0] == 0xFF:
         error = session.error(packet)

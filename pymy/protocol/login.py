@@ -8,7 +8,7 @@ from pymy import err
 from pymy.constants import CLIENT, CR
 from pymy.options import Options
 from pymy.protocol.auth import AuthContext, find_plugin
-from pymy.protocol.needs import Conversation
+from pymy.protocol.needs import Conversation, Need
 from pymy.protocol.packets import Ok, parse_ok
 from pymy.protocol.session import Session
 from pymy.protocol.wire import Reader, malformed
@@ -62,6 +62,7 @@ class Login:
                 reply = self._step(packet[1:] if first == 0x01 else packet)
             if reply is not None:
                 session.put(reply)
+                yield Need.WRITE
         raise malformed(f"more than {MOST_TURNS} questions in one login")
 
     def _denied(self, packet: bytes) -> err.Error:

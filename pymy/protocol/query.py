@@ -41,6 +41,8 @@ def begin(session: Session) -> Conversation[None]:
     if session.state is not State.READY:
         raise session.unusable()
     session.bytes_sent = 0
+    if session.held:
+        raise session.unasked()
     session.inbox.shrink()
     session.move(State.BUSY)
 
@@ -214,11 +216,7 @@ def read_batch(session: Session, result: Result, rows: list[Row]) -> bool:
                 result.head_ended = True
                 raise
             inbox.start = start + stop
-            if stop:
-                result.head_ended = True
-                if held[stop + 4 : stop + 5] == b"\xff":
-                    # the rows before an ERR are delivered, however the bytes arrived (P10)
-                    return True
+            result.head_ended = result.head_ended or stop > 0
     packet = session.take()
     if packet is None:
         return inbox.start != start
@@ -249,8 +247,7 @@ def _is_row(session: Session, result: Result, packet: bytes) -> bool:
 def _drop_rest(session: Session, result: Result) -> Conversation[None]:
     """Skip what is left of a result whose rows cannot be delivered."""
     session.streaming = result
-    if session.state is State.BUSY:
-        session.move(State.STREAMING)
+    session.move(State.STREAMING)
     yield from discard_rows(session)
 
 

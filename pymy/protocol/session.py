@@ -247,6 +247,17 @@ class Session(Framing):
             pass
         return None
 
+    def unasked(self) -> err.Error:
+        """Break over what came while nothing was asked: mostly why the server hangs up (P15)."""
+        error = self._last_words() or err.ProtocolError(
+            CR.CR_COMMANDS_OUT_OF_SYNC,
+            "The server sent something that nobody asked for. The connection is closed; "
+            "was its socket used by something else?",
+        )
+        error.fatal = True
+        self.break_off(error)
+        return error
+
     def abandon(self) -> None:
         """Drop the running conversation: its caller was interrupted, the connection is lost."""
         conversation, self._conversation = self._conversation, None

@@ -64,7 +64,8 @@ METHODS = [
     Method("caching_sha2_password, first login", "BY '{password}'", "mysql", cold=True),
     Method("caching_sha2_password, later logins", "BY '{password}'", "mysql"),
     Method(
-        "caching_sha2_password, first login, allow_public_key_retrieval", "BY '{password}'", "mysql",
+        "caching_sha2_password, first login, allow_public_key_retrieval",
+        "BY '{password}'", "mysql",
         client={"allow_public_key_retrieval": True}, cold=True,
     ),
     Method(
@@ -180,7 +181,7 @@ def own_cells(server, method):
 
 @pytest.fixture
 def table(server, kind, account, extra_server, set_global):
-    if not server.unix_socket or server.ca is None and kind != "mysql56":
+    if not server.unix_socket or (server.ca is None and kind != "mysql56"):
         pytest.skip("needs a server of the sandbox: TCP, TLS and a unix socket")
     if kind == "mysql":
         set_global("authentication_policy", "*,,")
@@ -214,7 +215,7 @@ def test_table(request, kind, table):
     found = section(kind, table)
     sections = committed()
     if request.config.getoption("--write-docs"):
-        assert not hasattr(request.config, "workerinput"), "--write-docs writes one file: without -n"
+        assert not hasattr(request.config, "workerinput"), "--write-docs works without -n"
         sections[SERVERS[kind]] = found
         order = [title for title in SERVERS.values() if title in sections]
         parts = [INTRODUCTION, *(sections[title].strip() + "\n" for title in order)]
@@ -229,12 +230,28 @@ def test_everything_logs_in_somewhere(table):
             assert any(cell.startswith("logs in") for cell in cells), title
 
 
-def test_old_passwords_are_refused(connect, account, server, kind):
-    if kind != "mysql56":
-        pytest.skip(f"{server.version} makes no such account here")
-    user = account("WITH mysql_old_password")
-    with pytest.raises(pymy.Error, match="mysql_old_password|4.1"):
-        connect(user=user, password="x", unix_socket=server.unix_socket)
+def test_old_passwords_are_refused(connect, account, needs, kind, set_global):
+    needs("passwords of MySQL 4.0")
+    set_global("secure_auth", 0)
+    user = account(
+        "WITH mysql_old_password" if kind == "mysql56"
+        else "VIA mysql_old_password USING '606717496665bcba'"
+    )
+    with pytest.raises(pymy.OperationalError, match=r"before MySQL 4\.1") as caught:
+        connect(user=user, password="x")
+    assert caught.value.fatal
+
+
+def test_pam_asks_for_the_password_itself(connect, tcp_dsn, account, needs):
+    needs("PAM")
+    user = account("VIA pam USING 'no-such-service'")  # which lets nobody in
+    with pytest.raises(pymy.OperationalError, match="allow_cleartext_password=True"):
+        connect(tcp_dsn, user=user, password="x")
+    with pytest.raises(pymy.OperationalError, match="TLS"):
+        connect(tcp_dsn, user=user, password="x", ssl="disabled", allow_cleartext_password=True)
+    with pytest.raises(pymy.OperationalError) as caught:
+        connect(tcp_dsn, user=user, password="x", allow_cleartext_password=True)
+    assert caught.value.errno == ER.ACCESS_DENIED_ERROR
 
 
 INTRODUCTION = """\
@@ -250,6 +267,6 @@ in for every cell and writes this page: `pytest tests/live/test_live_auth.py --w
 - **wrong password: refused by pymy**: the server answers a wrong password by asking for the
   password itself.
 
-`mysql_clear_password` and `dialog` (PAM, LDAP) need a PAM or LDAP service and are tested without a
-server. `mysql_old_password` is always refused.
+`dialog` and `mysql_clear_password` (PAM, LDAP) hand over the password itself: only over TLS or a
+unix socket, and only with `allow_cleartext_password=True`. `mysql_old_password` is always refused.
 """

@@ -37,7 +37,8 @@ def test_utf8_is_utf8mb4(connect):
 )
 def test_single_byte_and_others(connect, charset, text):
     conn = connect(charset=charset)
-    assert conn.execute("select @@character_set_results").fetchone()[0].startswith(charset)
+    (results,) = conn.execute("select @@character_set_results").fetchone()
+    assert results in (charset, charset.replace("utf8mb3", "utf8"))
     same(conn, text)
     same(conn, NASTY.encode(conn.encoding, "ignore").decode(conn.encoding))
     conn.query(f"create table t (s varchar(200)) charset {charset}")

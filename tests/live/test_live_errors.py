@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 
 import pytest
 
@@ -82,7 +83,7 @@ def test_signal(conn):
     assert (caught.value.errno, caught.value.sqlstate) == (31001, "45000")
 
 
-def test_access_denied_to_a_table(connect, account, server):
+def test_access_denied_to_a_table(connect, account):
     conn = connect(user=account("BY 'x'"), password="x")
     with pytest.raises(pymy.DatabaseError) as caught:
         conn.query("select * from mysql.user")
@@ -107,10 +108,9 @@ def test_too_many_connections(extra_server):
     assert error.retry is Retry.CONNECTION
 
 
-def test_killed_while_idle(conn, server):
-    with pymy.connect(server.dsn) as admin:
-        admin.kill(conn.thread_id())
-        _await_end(admin, conn)
+def test_killed_while_idle(conn, connect, eventually, statement_of):
+    connect().kill(conn.thread_id())
+    eventually(lambda: statement_of(conn) is None)
     with pytest.raises(pymy.Error) as caught:
         conn.execute("select 1")
     error = caught.value
@@ -127,63 +127,54 @@ def test_killed_while_idle(conn, server):
     assert conn.execute("select 1").fetchone() == (1,)
 
 
-def _await_end(admin, conn):
-    while admin.execute(
-        "select 1 from information_schema.processlist where id = %s", (conn.thread_id(),)
-    ).fetchone():
-        pass
-
-
-def _kill_when_running(server, conn, statement):
+@pytest.fixture
+def stop_when_sleeping(connect, until_sleeping):
     """From a thread: wait until the connection runs its statement, then stop it."""
-    import threading
+    threads = []
 
-    def watch():
-        with pymy.connect(server.dsn, autocommit=True) as admin:
-            while not admin.execute(
-                "select 1 from information_schema.processlist where id = %s and info like '%%sleep%%'",
-                (conn.thread_id(),),
-            ).fetchone():
-                pass
-            admin.query(f"{statement} {conn.thread_id()}")
+    def start(conn, statement):
+        def work():
+            until_sleeping(conn)
+            other.query(f"{statement} {conn.thread_id()}")
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    return thread
+        other = connect()
+        threads.append(threading.Thread(target=work))
+        threads[-1].start()
+
+    yield start
+    for thread in threads:
+        thread.join()
 
 
-def test_killed_while_running(conn, server):
-    thread = _kill_when_running(server, conn, "kill")
+def test_killed_while_running(conn, stop_when_sleeping):
+    stop_when_sleeping(conn, "kill")
     with pytest.raises(pymy.OperationalError) as caught:
         conn.execute("select sleep(60)")
-    thread.join()
     assert caught.value.fatal
     assert not conn.open
 
 
-def test_query_killed_while_running(conn, server):
-    thread = _kill_when_running(server, conn, "kill query")
+def test_query_killed_while_running(conn, stop_when_sleeping):
+    stop_when_sleeping(conn, "kill query")
     try:
         # MySQL's sleep() swallows it and returns 1
         assert conn.execute("select sleep(60) from dual").fetchone() == (1,)
     except pymy.OperationalError as error:
         assert error.errno == ER.QUERY_INTERRUPTED
         assert not error.fatal
-    thread.join()
     assert conn.execute("select 1").fetchone() == (1,)
 
 
-def test_wait_timeout(connect, server):
+def test_wait_timeout(connect, eventually, statement_of):
     conn = connect(session_variables={"wait_timeout": 1})
-    with pymy.connect(server.dsn, autocommit=True) as admin:
-        _await_end(admin, conn)
+    eventually(lambda: statement_of(conn) is None)
     with pytest.raises(pymy.Error) as caught:
         conn.ping()
     assert caught.value.fatal
     assert not conn.open
 
 
-def test_statement_timeout(conn, needs, kind):
+def test_statement_timeout(conn, needs):
     needs("statement timeout")
     conn.query("set session max_statement_time = 0.1" if conn.is_mariadb else
                "set session max_execution_time = 100")

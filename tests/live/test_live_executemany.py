@@ -120,7 +120,8 @@ def test_select_leaves_the_last_result(table):
 
 
 def test_generator(table, sent):
-    assert sent("insert into t (a, b) values (%s, %s)", ((n, "g") for n in range(5000))) == (1, 5000)
+    rows = ((n, "g") for n in range(5000))
+    assert sent("insert into t (a, b) values (%s, %s)", rows) == (1, 5000)
 
 
 def test_bounded_statements(table, sent):

@@ -58,14 +58,14 @@ def test_verified(tls, server, mode):
 
 @pytest.mark.parametrize("mode", ["verify_ca", "verify_identity"])
 def test_wrong_authority(tls, other_ca, mode):
-    with pytest.raises(pymy.OperationalError, match="(?i)certificate") as caught:
+    with pytest.raises(pymy.OperationalError, match=r"(?i)certificate") as caught:
         tls(ssl=mode, ssl_ca=str(other_ca.ca))
     assert caught.value.errno == CR.CR_SSL_CONNECTION_ERROR
     assert caught.value.fatal
 
 
 def test_wrong_name(tls, server):
-    with pytest.raises(pymy.OperationalError, match="(?i)hostname|match") as caught:
+    with pytest.raises(pymy.OperationalError, match=r"(?i)hostname|match") as caught:
         tls(ssl="verify_identity", ssl_ca=server.ca, ssl_server_hostname="db.example")
     assert caught.value.errno == CR.CR_SSL_CONNECTION_ERROR
     # verify_ca does not look at the name

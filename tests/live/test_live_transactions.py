@@ -95,14 +95,17 @@ def test_nested(table, other):
 
 
 def test_nested_takes_no_traits(table):
-    with table.transaction(), pytest.raises(pymy.ProgrammingError, match="savepoint"):
-        with table.transaction(isolation="serializable"):
-            pytest.fail("must not enter")
+    with (
+        table.transaction(),
+        pytest.raises(pymy.ProgrammingError, match="savepoint"),
+        table.transaction(isolation="serializable"),
+    ):
+        pytest.fail("must not enter")
     assert not table.in_transaction
 
 
-def test_within_implicit_transaction(table, other):
-    # what came before with autocommit off is neither committed nor lost by the context
+def test_within_a_transaction_of_its_own_begin(table, other):
+    table.begin()
     table.query("update t set a = 1 where id = 1")
     with pytest.raises(LookupError), table.transaction():
         table.query("update t set a = 2")
@@ -110,6 +113,20 @@ def test_within_implicit_transaction(table, other):
     assert values(other) == [0, 0]
     table.commit()
     assert values(other) == [1, 0]
+
+
+def test_not_within_an_implicit_transaction(table, other):
+    # the block could only commit more than its own work, or nothing
+    table.autocommit(False)
+    table.query("update t set a = 1 where id = 1")
+    refused = pytest.raises(pymy.ProgrammingError, match="an earlier statement began it")
+    with refused, table.transaction():
+        pytest.fail("must not enter")
+    assert values(other) == [0, 0]
+    table.rollback()
+    with table.transaction():
+        table.query("update t set a = 2 where id = 1")
+    assert values(other) == [2, 0]
 
 
 def test_read_only(table):
@@ -135,9 +152,11 @@ def test_isolation(table, other, level):
 
 
 def test_unknown_isolation(table):
-    with pytest.raises(pymy.ProgrammingError, match="isolation"):
-        with table.transaction(isolation="snapshot; drop table t"):
-            pytest.fail("must not enter")
+    with (
+        pytest.raises(pymy.ProgrammingError, match="isolation"),
+        table.transaction(isolation="snapshot; drop table t"),
+    ):
+        pytest.fail("must not enter")
     assert table.execute("select 1").fetchone() == (1,)
 
 
@@ -200,11 +219,14 @@ def test_deadlock_within_nested_contexts(connect, table):
         heavy.commit()
 
     thread = threading.Thread(target=cross)
-    with pytest.raises(pymy.OperationalError) as caught, light.transaction():
-        with light.transaction():
-            light.query("update t set a = 1 where id = 1")
-            thread.start()
-            light.query("update t set a = 1 where id = 2")
+    with (
+        pytest.raises(pymy.OperationalError) as caught,
+        light.transaction(),
+        light.transaction(),
+    ):
+        light.query("update t set a = 1 where id = 1")
+        thread.start()
+        light.query("update t set a = 1 where id = 2")
     thread.join()
     assert caught.value.errno == ER.LOCK_DEADLOCK
     with light.transaction():
@@ -273,18 +295,19 @@ def test_tpc_rollback(table, other, xid, prepared):
 
 
 @pytest.mark.parametrize("outcome", ["commit", "rollback"])
-def test_tpc_recover_from_another_connection(table, other, xid, outcome, needs):
+def test_tpc_recover_from_another_connection(
+    table, other, xid, outcome, needs, eventually
+):
     needs("XA transactions that outlive their session")
     table.tpc_begin(xid)
     table.query("update t set a = 1")
     table.tpc_prepare()
     table.close()
-    while not _recoverable(other, xid, outcome):
-        pass  # the server is still ending the closed session
+    eventually(lambda: _ends(other, xid, outcome))  # once the server has ended the session
     assert values(other) == ([1, 1] if outcome == "commit" else [0, 0])
 
 
-def _recoverable(conn, xid, outcome):
+def _ends(conn, xid, outcome):
     assert xid in conn.tpc_recover()
     try:
         (conn.tpc_commit if outcome == "commit" else conn.tpc_rollback)(xid)

@@ -216,7 +216,7 @@ def test_conv_without_decoder_leaves_text(connect):
 
 def test_conv_that_raises_leaves_the_connection_usable(connect):
     conn = connect(conv={**converters.conversions, FIELD_TYPE.DATE: int})
-    with pytest.raises(pymy.DataError, match="'d'.*2024-01-02") as caught:
+    with pytest.raises(pymy.DataError, match=r"'d'.*2024-01-02") as caught:
         conn.execute("select date '2024-01-02' as d union all select date '2024-01-03'")
     assert isinstance(caught.value.__cause__, ValueError)
     assert not caught.value.fatal

@@ -87,6 +87,7 @@ class Line:
                 else:
                     need = session.resume(piece_or_error)
         assert session.state in (*RESTING, State.CONNECTING)
+        assert session.state in (State.BROKEN, State.CLOSED) or not session.output()
         return session.result()
 
     def _receive(self) -> Need:

@@ -84,6 +84,8 @@ def stream(sql: str) -> Step:
         result = yield from query(session, sql.encode(), stream=True)
         while session.state is State.STREAMING:
             result.rows += yield from fetch_batch(session)
+        if result.failure is not None:
+            raise result.failure
         return result
 
     return steps

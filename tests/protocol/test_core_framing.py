@@ -178,6 +178,39 @@ def test_a_length_that_is_only_claimed_takes_no_memory() -> None:
     assert len(session.inbox.data) == SMALL
 
 
+@pytest.mark.parametrize("size", [1022, 1023, 1024, 5000])
+def test_p19_statements_have_a_limit(size: int) -> None:
+    """Of max_allowed_packet bytes, the command's own byte included; nothing is sent beyond."""
+    session = ready_session(largest_command=1023)
+    line = Line(session, [framed(ok())])
+    if size < 1023:
+        line.run(query(session, b"x" * size))
+        return
+    with pytest.raises(err.OperationalError, match=f"has {size} bytes") as caught:
+        line.run(query(session, b"x" * size))
+    assert caught.value.errno == CR.CR_NET_PACKET_TOO_LARGE
+    assert (caught.value.sent, caught.value.fatal) == (False, False)
+    assert session.state is State.READY
+    assert not line.sent
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_no_memory_for_what_was_received(monkeypatch: pytest.MonkeyPatch, busy: bool) -> None:
+    def full(inbox: Inbox, count: int) -> None:
+        raise err.OperationalError(CR.CR_OUT_OF_MEMORY, "No memory", fatal=True)
+
+    session = ready_session()
+    if busy:
+        session.start(ping(session))
+        session.sent(len(session.output()))
+    monkeypatch.setattr(Inbox, "filled", full)
+    session.filled(1)
+    assert session.state is State.BROKEN
+    if busy:
+        with pytest.raises(err.OperationalError, match="No memory"):
+            session.result()
+
+
 # the inbox
 
 

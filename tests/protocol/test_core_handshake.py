@@ -580,6 +580,22 @@ def test_a_server_that_asks_for_ever() -> None:
     assert "questions in one login" in login.error.message
 
 
+def test_answers_that_come_before_they_are_due() -> None:
+    """What was to be sent is sent all the same, and never behind the login."""
+    hello = framed(greeting(capabilities=ALL_CAPABILITIES & ~CLIENT.SSL), 0)
+    session = new_session()
+    turn = hello + framed(switch(b"mysql_native_password", OTHER), 2) + framed(ok(), 4)
+    line = Line(session, [turn, SETUP])
+    line.run(connect(session, options(), credentials()))
+    assert session.state is State.READY
+    assert line.needs[:3] == [Need.READ, Need.WRITE, Need.WRITE]
+    session = new_session()
+    line = Line(session, [turn + framed(ok(), 1), SETUP])
+    with pytest.raises(err.ProtocolError, match="nobody asked for"):
+        line.run(connect(session, options(), credentials()))
+    assert b"SET NAMES" not in line.sent
+
+
 def test_a_plugin_that_raises() -> None:
     def plugin(ctx: AuthContext) -> Any:
         raise LookupError("no ticket")

@@ -12,6 +12,7 @@ from pymy import err
 from pymy.constants import CLIENT, CR
 from pymy.protocol import infile
 from pymy.protocol.commands import ping
+from pymy.protocol.compression import COMPRESSIONS
 from pymy.protocol.needs import Need
 from pymy.protocol.query import discard, next_result, query
 from pymy.protocol.state import State
@@ -143,6 +144,33 @@ def test_p90_a_long_name_is_shown_in_part() -> None:
     with pytest.raises(err.OperationalError) as caught:
         line.run(query(line.session, LOAD))
     assert len(caught.value.message) < 500
+
+
+@pytest.mark.parametrize("kind", [None, "zlib"])
+@pytest.mark.parametrize("capabilities", [0, CLIENT.PROGRESS])
+def test_p94_a_server_that_has_enough(kind: str | None, capabilities: int) -> None:
+    """It answers before the end: the file ends there. A progress report is no such answer."""
+    session = ready_session(capabilities, files_allowed=True)
+    if kind is not None:
+        session.start_compression(COMPRESSIONS[kind](None))
+    early = framed(error(1290, "enough"), 3)
+    asked, early = (
+        piece if kind is None else len(piece).to_bytes(3, "little") + b"\1\0\0\0" + piece
+        for piece in (ASKED, early)
+    )
+    session.start(query(session, LOAD))
+    session.sent(len(session.output()))
+    session.space()[: len(asked)] = asked
+    assert session.filled(len(asked)) is Need.FILE
+    session.resume(b"piece")
+    session.space()[: len(early)] = early
+    session.filled(len(early))
+    need = session.sent(len(session.output()))
+    assert need is (Need.FILE if capabilities else Need.WRITE)
+    while need is not Need.DONE:
+        need = session.resume() if need is Need.FILE else session.sent(len(session.output()))
+    with pytest.raises(err.Error, match="enough"):
+        session.result()
 
 
 # the handler raises

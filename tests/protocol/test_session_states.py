@@ -203,6 +203,19 @@ def test_p15_an_error_while_idle_is_read_on_next_use(number: int) -> None:
     assert session.state is State.BROKEN
 
 
+@pytest.mark.parametrize("said", [framed(ok()), framed(ok(), 0), b"\0", framed(b"\x01")])
+def test_p15_anything_else_while_idle_breaks(said: bytes) -> None:
+    """It must not be taken for the answer to the next command, which does not go out at all."""
+    session = ready_session()
+    put(session, said)
+    line = Line(session)
+    with pytest.raises(err.ProtocolError, match="nobody asked for") as caught:
+        line.run(ping(session))
+    assert not caught.value.sent
+    assert not line.sent
+    assert session.state is State.BROKEN
+
+
 @pytest.mark.parametrize("said", [framed(b"\xff", 0), framed(b"\xff\xff\xff\x01", 0), b"\0\0\0\0"])
 def test_last_words_that_are_none(said: bytes) -> None:
     session = ready_session()
