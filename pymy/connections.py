@@ -306,6 +306,8 @@ class Connection(Transactional):
             self._options = previous
             self.abort()
             raise
+        assert self._transport is not None
+        self._transport._options = options  # a second connection, for a kill, logs in by them
         self._after_login()
 
     def _after_login(self) -> None:

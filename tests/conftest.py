@@ -1,7 +1,8 @@
 """Servers for the live tests, and a database of its own for each of them.
 
 PYMY_TEST_SERVERS=mariadb,mariadb11,mysql,mysql56 chooses flavours (default: mariadb,mysql);
-PYMY_TEST_DSN=mysql://... tests against a server that runs already, as a user who may do all.
+PYMY_TEST_DSN=mysql://... tests against a server that runs already, as a user who may do all;
+without -n then, because tests change the server's global variables.
 """
 
 from __future__ import annotations
@@ -93,9 +94,7 @@ class Servers:
         self._stack = ExitStack()
 
     def get(self, name: str) -> Any:
-        if name in self._failures:
-            pytest.fail(self._failures[name], pytrace=False)
-        if name not in self._started:
+        if name not in self._started and name not in self._failures:
             try:
                 self._started[name] = self.start(name)
             except (SandboxError, pymy.Error) as error:
@@ -105,7 +104,8 @@ class Servers:
                     else f"Get it with: python -m pymy sandbox fetch {name}"
                 )
                 self._failures[name] = f"No {name} server to test with: {error}\n{advice}"
-                pytest.fail(self._failures[name], pytrace=False)
+        if name in self._failures:
+            pytest.fail(self._failures[name], pytrace=False)
         return self._started[name]
 
     def start(self, name: str) -> Any:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pymy.charset import charset_by_id
 from pymy.constants import CLIENT, FIELD_TYPE, FLAG
-from pymy.protocol.wire import Reader, malformed
+from pymy.protocol.wire import Reader, malformed, readable
 
 BINARY_CHARSET = 63
 _DECIMAL_TYPES = (FIELD_TYPE.DECIMAL, FIELD_TYPE.NEWDECIMAL)
@@ -65,8 +65,10 @@ _BYTES_PER_CHARACTER = {
 }  # fmt: skip
 
 
-def parse_column(packet: bytes, capabilities: int) -> Column:
+def parse_column(packet: bytes, capabilities: int, encoding: str = "utf-8") -> Column:
     """Parse ColumnDefinition41; bytes behind its end are ignored (P17).
+
+    encoding: codec of character_set_results, which names come in too.
 
     lenenc catalog, schema, table, org_table, name, org_name; with MariaDB's EXTENDED_METADATA a
     lenenc block of (1 kind, lenenc text); lenenc 0x0C; 2 charset, 4 length, 1 type, 2 flags,
@@ -78,7 +80,7 @@ def parse_column(packet: bytes, capabilities: int) -> Column:
     reader = Reader(packet)
     reader.lenenc_bytes()
     schema, table, org_table, name, org_name = [
-        reader.lenenc_bytes().decode("utf-8", "replace") for _ in range(5)
+        readable(reader.lenenc_bytes(), encoding) for _ in range(5)
     ]
     extended_type = extended_format = ""
     if capabilities & CLIENT.EXTENDED_METADATA:

@@ -11,7 +11,7 @@ from pymy.protocol.packets import Ok, is_terminator, parse_ok, parse_terminator
 from pymy.protocol.query import begin
 from pymy.protocol.session import Session
 from pymy.protocol.state import State
-from pymy.protocol.wire import malformed
+from pymy.protocol.wire import malformed, readable
 
 
 def simple(session: Session, code: int, payload: bytes = b"") -> Conversation[Ok]:
@@ -38,7 +38,7 @@ def ping(session: Session) -> Conversation[Ok]:
 
 def init_db(session: Session, name: bytes) -> Conversation[Ok]:
     ok = yield from simple(session, COMMAND.COM_INIT_DB, name)
-    session.schema = name.decode("utf-8", "replace")
+    session.schema = readable(name, session.decoding.encoding)
     return ok
 
 

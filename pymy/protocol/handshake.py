@@ -31,15 +31,16 @@ from pymy.protocol.needs import Conversation, Need
 from pymy.protocol.packets import Greeting, Ok, parse_greeting, parse_ok
 from pymy.protocol.query import begin, discard, query
 from pymy.protocol.session import Session
-from pymy.protocol.setup import charset_named, setup_statement
+from pymy.protocol.setup import setup_statement
 from pymy.protocol.state import State
 from pymy.protocol.wire import lenenc_bytes, malformed
 
 LARGEST_GREETING = 1 << 16
 # 65,535 bytes is what MySQL's performance schema takes at most (P34).
 ATTRIBUTES_LIMIT = 65_535
-# utf8mb4_general_ci: known to every server that has utf8mb4; SET NAMES chooses the real one.
-FALLBACK_COLLATION_ID = 45
+# utf8mb4_general_ci: names go out in UTF-8 whatever the charset, and one byte has no room for the
+# ids of many collations (P36). SET NAMES chooses the real one.
+COLLATION_ID = 45
 # What client_flag= may switch on: nothing whose packets pymy would then not understand.
 USERS_FLAGS = (
     CLIENT.FOUND_ROWS | CLIENT.NO_SCHEMA | CLIENT.ODBC | CLIENT.IGNORE_SPACE | CLIENT.INTERACTIVE
@@ -143,14 +144,11 @@ def handshake_head(session: Session, options: Options) -> bytes:
 
     4 capabilities, 4 largest packet, 1 collation id, 19 filler, 4 MariaDB's capabilities 32..63.
     """
-    collation_id = charset_named(options.charset).id
-    if collation_id > 255:
-        collation_id = FALLBACK_COLLATION_ID
     return struct.pack(
         "<IIB19xI",
         session.capabilities & 0xFFFFFFFF,
         options.max_allowed_packet,
-        collation_id,
+        COLLATION_ID,
         session.capabilities >> 32,
     )
 
@@ -248,12 +246,11 @@ def change_user(session: Session, options: Options, credentials: Credentials) ->
     yield from begin(session)
     login = Login(session, options, credentials.passwords)
     auth = login.begin(session.greeting.auth_plugin, session.greeting.nonce)
-    collation_id = charset_named(options.charset).id
     parts = [
         text(session, options.user) + b"\0",
         short_bytes(auth),
         text(session, options.database or "") + b"\0",
-        struct.pack("<H", collation_id if collation_id <= 255 else FALLBACK_COLLATION_ID),
+        struct.pack("<H", COLLATION_ID),
     ]
     if session.capabilities & CLIENT.PLUGIN_AUTH:
         parts.append(login.plugin_name.encode("ascii", "replace") + b"\0")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pymy import err
 from pymy.constants import CLIENT, CR, SERVER_STATUS
-from pymy.protocol.wire import Reader, malformed
+from pymy.protocol.wire import Reader, malformed, readable
 
 MORE_RESULTS = int(SERVER_STATUS.SERVER_MORE_RESULTS_EXISTS)
 SESSION_STATE_CHANGED = int(SERVER_STATUS.SERVER_SESSION_STATE_CHANGED)
@@ -197,7 +197,7 @@ def parse_terminator(packet: bytes, capabilities: int) -> Ok:
     return parse_ok(packet, capabilities)
 
 
-def parse_err(packet: bytes, *, mariadb: bool = False) -> err.Error:
+def parse_err(packet: bytes, *, mariadb: bool = False, encoding: str = "utf-8") -> err.Error:
     """Parse ERR_Packet: 0xFF, 2 number, optionally "#" and 5 SQLSTATE, text."""
     if len(packet) < 3:
         raise malformed("an error packet without a number", packet)
@@ -207,7 +207,7 @@ def parse_err(packet: bytes, *, mariadb: bool = False) -> err.Error:
     if len(packet) >= 9 and packet[3] == SQLSTATE_MARK:
         sqlstate = packet[4:9].decode("ascii", "replace")
         text = packet[9:]
-    return err.from_server(number, sqlstate, text.decode("utf-8", "replace"), mariadb=mariadb)
+    return err.from_server(number, sqlstate, readable(text, encoding), mariadb=mariadb)
 
 
 class Progress(NamedTuple):

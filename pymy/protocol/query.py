@@ -128,7 +128,8 @@ def read_head(session: Session, packet: bytes) -> Conversation[Head]:
         session.accept(parse_eof(end))
     if known is not None:
         return known
-    columns = tuple(parse_column(each, session.capabilities) for each in definitions)
+    encoding = session.decoding.encoding
+    columns = tuple(parse_column(each, session.capabilities, encoding) for each in definitions)
     head = Head(columns, decoder_for(columns, session.decoding, session.checks_sequence))
     if framed:
         while len(session.heads) >= HEADS_KEPT:

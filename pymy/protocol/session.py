@@ -304,7 +304,7 @@ class Session(Framing):
 
     def error(self, packet: bytes) -> err.Error:
         """Parse an ERR that ends an answer: the line is at rest behind it."""
-        error = parse_err(packet, mariadb=self.mariadb)
+        error = parse_err(packet, mariadb=self.mariadb, encoding=self.decoding.encoding)
         if self.state is State.BUSY:
             self.move(State.READY)
         return error

@@ -99,13 +99,13 @@ def xa_recover(session: Session) -> Conversation[list[Xid]]:
     convert = " CONVERT XID" if converts else ""
     result = yield from query(session, f"XA RECOVER{convert}".encode())
     try:
-        return [_recovered(*row, converts) for row in result.rows]
+        return [_recovered(converts, *row) for row in result.rows]
     except (TypeError, ValueError, AttributeError):
         raise malformed("a list of prepared transactions that is none") from None
 
 
 def _recovered(
-    format_id: int, gtrid_length: int, bqual_length: int, data: str | bytes, converted: bool
+    converted: bool, format_id: int, gtrid_length: int, bqual_length: int, data: str | bytes
 ) -> Xid:
     raw = _xid_bytes(data, converted)
     gtrid, bqual = raw[:gtrid_length], raw[gtrid_length : gtrid_length + bqual_length]

@@ -19,6 +19,14 @@ def malformed(what: str, data: bytes = b"") -> ProtocolError:
     )
 
 
+def readable(data: bytes, encoding: str) -> str:
+    """Decode a name or a message: it comes in the connection's charset, in UTF-8 with "binary"."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode(encoding, "replace")
+
+
 class Reader:
     """A position in one packet's payload."""
 

@@ -5,10 +5,11 @@
 
 An input is one byte that chooses a recorded conversation, one for the size of the receives, and
 what the server says instead of what was recorded; the recordings are the seeds. What must hold is
-checked in ``golden.replay``: only ``pymy.Error`` comes out, every conversation ends, memory and rows
-are bounded by the input. CORPUS is a folder that keeps what was found, for the next run; libFuzzer
-names the file of a failing input, which goes on the command line to see it again and into
-tests/protocol/test_findings.py to stay fixed.
+checked in ``golden.replay``: only ``pymy.Error`` comes out, every conversation ends, memory and
+rows are bounded by the input. CORPUS is a folder that keeps what was found for the next run.
+
+libFuzzer writes a failing input to a file: with that file on the command line it is played again,
+and its bytes go into FINDINGS of tests/protocol/test_mutations.py, so that it stays fixed.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "protocol")]
 
 with atheris.instrument_imports(include=["pymy.protocol"]):
-    import pymy.protocol.session  # noqa: F401  (instrumented before anything else imports it)
     from golden import play_input, seeds
 
 

@@ -332,7 +332,8 @@ def test_user_defaults_to_the_systems(connect, server):
 def test_option_file(connect, server, db, tmp_path):
     path = tmp_path / "my.cnf"
     path.write_text(
-        f"[client]\nuser = {server.user}\nhost = {server.host}\nport = {server.port}\n"
+        f"[client]\nuser = {server.user}\npassword = '{server.password}'\n"
+        f"host = {server.host}\nport = {server.port}\n"
         f"[shop]\ndatabase = {db}\n"
     )
     conn = connect(None, read_default_file=str(path), read_default_group=["client", "shop"])

@@ -127,7 +127,7 @@ def test_dict_cursor(conn, cursor):
     with conn.cursor(DictCursor) as dicts:
         dicts.execute("select id, name from t where id < 3 order by id")
         assert dicts.fetchone() == {"id": 1, "name": "a"}
-        assert dicts.fetchall() == ({"id": 2, "name": "b"},)
+        assert dicts.fetchall() == [{"id": 2, "name": "b"}]
         assert dicts.fetchone() is None
 
 

@@ -83,6 +83,16 @@ def test_many_rows(conn):
     assert rows == tuple((n,) for n in range(10_000))
 
 
+def test_command_above_the_clients_limit(connect):
+    conn = connect(max_allowed_packet=MIB)
+    with pytest.raises(pymy.Error, match="max_allowed_packet") as caught:
+        conn.execute("select length(%s)", ("x" * MIB,))
+    assert caught.value.errno == CR.CR_NET_PACKET_TOO_LARGE
+    assert caught.value.sent is False
+    assert not caught.value.fatal
+    assert conn.execute("select 1").fetchone() == (1,)
+
+
 def test_command_above_the_servers_limit(connect, set_global):
     set_global("max_allowed_packet", MIB)
     conn = connect(max_allowed_packet=1 << 30)

@@ -7,7 +7,7 @@ hours, guided by coverage.
 from __future__ import annotations
 
 import pytest
-from golden import Recording, load, replay
+from golden import Recording, load, play_input, replay, seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from line import ask, ready_session
@@ -20,6 +20,9 @@ from pymy.protocol.state import State
 
 RECORDINGS = load()
 SMALL_ONES = [each for each in RECORDINGS if sum(map(len, each.turns)) < 1200]
+
+# What ``tests/fuzz/fuzz_session.py`` found, as it wrote it.
+FINDINGS: list[bytes] = []
 
 mutations = st.lists(
     st.builds(
@@ -56,6 +59,11 @@ def test_every_byte_replaced(recording: Recording, value: int) -> None:
             turns = list(recording.turns)
             turns[number] = turn[:at] + bytes([value]) + turn[at + 1 :]
             replay(recording, turns)
+
+
+def test_inputs_of_the_fuzzer() -> None:
+    for data in [b"", b"\0", b"\0\0", b"\xff\x01" + b"\xff" * 50, *seeds(), *FINDINGS]:
+        play_input(data)
 
 
 @given(

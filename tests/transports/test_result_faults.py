@@ -174,7 +174,7 @@ def test_answers_nobody_asked_for():
     with Server(*asked(two, listen_to_the_end())) as server:
         conn = server.connect()
         assert conn.execute(SQL).rowcount == 1
-        with pytest.raises(pymy.OperationalError, match="out of order"):
+        with pytest.raises(pymy.OperationalError, match="nobody asked for"):
             conn.ping()
         assert not conn.open
 
