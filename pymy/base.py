@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pymy.protocol.state import BUSY, STREAMING
+
 from . import converters, err
 from .charset import charset_by_id
 from .constants import CR, SERVER_STATUS
@@ -21,7 +23,6 @@ from .protocol.packets import Ok
 from .protocol.result import Result
 from .protocol.session import Session
 from .protocol.setup import autocommit, charset_named
-from .protocol.state import State
 from .sql import LiteralContext, encode, escape_id
 from .version import __version__
 
@@ -210,7 +211,7 @@ class BaseConnection:
             )
 
     def _warn_unread(self) -> None:
-        if self._session.state is State.STREAMING:
+        if self._session.state is STREAMING:
             warnings.warn(
                 "An unbuffered result was not read to its end; its remaining rows are dropped. "
                 "Close the cursor, or use a second connection",
@@ -223,7 +224,7 @@ class BaseConnection:
     @property
     def open(self) -> bool:
         """True while the connection can be used."""
-        return self._session.usable() or self._session.state is State.BUSY
+        return self._session.usable() or self._session.state is BUSY
 
     @property
     def options(self) -> Options:

@@ -271,6 +271,7 @@ class Unbuffered(BaseCursor[Conn]):
     """The non-waiting part of a cursor that holds one batch of rows at a time."""
 
     _streams = True
+    _batch_at = 0
 
     def _take(self, connection: Conn, result: Result) -> None:
         super()._take(connection, result)

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from pymy.protocol.state import CLOSED, CONNECTING
+
 from . import err
 from .constants import CR
 from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
@@ -18,7 +20,6 @@ from .protocol.needs import Conversation
 from .protocol.query import next_result, query
 from .protocol.result import Result
 from .protocol.setup import names_clause
-from .protocol.state import State
 from .rows import RowFactory
 from .transactions import Transactional
 from .transport import Deadline, SocketTransport, dial
@@ -96,7 +97,7 @@ class Connection(Transactional):
         return transport.run(self._session, conversation, deadline)
 
     def _unusable(self) -> err.Error:
-        if self._transport is None and self._session.state is State.CONNECTING:
+        if self._transport is None and self._session.state is CONNECTING:
             return err.InterfaceError(
                 CR.CR_SERVER_GONE_ERROR, "Not connected: call connect() first", sent=False
             )
@@ -107,7 +108,7 @@ class Connection(Transactional):
 
         Raises InterfaceError when the connection was closed before.
         """
-        if self._session.state is State.CLOSED or self._transport is None:
+        if self._session.state is CLOSED or self._transport is None:
             raise err.InterfaceError(CR.CR_CONNECTION_CLOSED, "Already closed", sent=False)
         transport, self._transport = self._transport, None
         if self._forks_differ():
@@ -119,8 +120,8 @@ class Connection(Transactional):
                 # a server that reads nothing must not keep the program from leaving
                 transport.run(session, commands.quit_(session), Deadline(1.0, "close"))
         finally:
-            if session.state is not State.CLOSED:
-                session.move(State.CLOSED)
+            if session.state is not CLOSED:
+                session.move(CLOSED)
                 transport.shut_down()
             transport.close()
 
@@ -134,8 +135,8 @@ class Connection(Transactional):
     def abort(self) -> None:
         """Close the socket at once, without a word; a running statement goes on at the server."""
         transport, self._transport = self._transport, None
-        if self._session.state is not State.CLOSED:
-            self._session.move(State.CLOSED)
+        if self._session.state is not CLOSED:
+            self._session.move(CLOSED)
         if transport is not None:
             if not self._forks_differ():
                 transport.shut_down()

@@ -120,8 +120,14 @@ class SSCursor(Unbuffered["Connection"], Cursor):
 
     def fetchone(self) -> Any:
         """Return the next row, None behind the last."""
-        self._hold(1)
-        return self._next_row()
+        rows, at = self._rows, self._batch_at
+        if rows is None or at >= len(rows) or self.connection is None:
+            self._hold(1)
+            return self._next_row()
+        self._batch_at = at + 1
+        self.rownumber += 1
+        make = self._make
+        return rows[at] if make is None else make(rows[at])
 
     def fetchmany(self, size: int | None = None) -> Any:
         """Return the next ``size`` rows (default ``arraysize``), fewer at the end."""

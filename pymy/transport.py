@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from pymy.protocol.needs import DONE, FILE, READ, TLS, WRITE
+from pymy.protocol.state import BROKEN
+
 from . import err
 from .constants import CR
 from .localfiles import LocalFiles
@@ -20,12 +23,9 @@ from .protocol import stopping
 from .protocol.handshake import Credentials
 from .protocol.needs import Conversation, Need
 from .protocol.session import Session
-from .protocol.state import State
 from .tls import build_context
 
 T = TypeVar("T")
-
-READ, WRITE, TLS, FILE, DONE = Need.READ, Need.WRITE, Need.TLS, Need.FILE, Need.DONE
 
 
 class Deadline:
@@ -198,7 +198,7 @@ class SocketTransport:
             session.abandon()
             self.close()
             raise
-        if session.state is State.BROKEN:
+        if session.state is BROKEN:
             self.close()
         result: T = session.result()
         return result

@@ -30,6 +30,8 @@ HEADER = 7
 MAX_FRAME = 0xFFFFFF
 # Below this the frame header outweighs what is saved; MySQL's MIN_COMPRESS_LENGTH.
 WORTH_COMPRESSING = 50
+# zstd allocates the window a frame names before it reads it; no more is needed than a frame holds.
+LARGEST_WINDOW = 1 << 24
 
 
 class Compression:
@@ -117,8 +119,10 @@ def zstd_compression(level: int | None) -> Compression:
     except ImportError:
         return _zstandard(chosen)
 
+    window = {std.DecompressionParameter.window_log_max: LARGEST_WINDOW.bit_length() - 1}
+
     def expand(packed: bytes, length: int) -> bytes:
-        plain: bytes = std.ZstdDecompressor().decompress(packed, length + 1)
+        plain: bytes = std.ZstdDecompressor(options=window).decompress(packed, length + 1)
         return plain
 
     return Compression(lambda plain: std.compress(plain, level=chosen), expand)
@@ -137,7 +141,8 @@ def _zstandard(level: int) -> Compression:
 
     def expand(packed: bytes, length: int) -> bytes:
         # a bounded read: decompress() would trust the size written inside the frame
-        plain: bytes = package.ZstdDecompressor().stream_reader(io.BytesIO(packed)).read(length + 1)
+        opened = package.ZstdDecompressor(max_window_size=LARGEST_WINDOW)
+        plain: bytes = opened.stream_reader(io.BytesIO(packed)).read(length + 1)
         return plain
 
     return Compression(compressor.compress, expand)

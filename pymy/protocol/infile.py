@@ -43,7 +43,7 @@ def send_file(session: Session, name: bytes) -> Conversation[Ok]:
         except Exception as exc:
             if session.state is not State.BUSY:  # the link went, not the handler
                 raise
-            failure = exc
+            failure = session.not_ours = exc
     session.put(b"")
     yield Need.WRITE  # before an answer that may be there already
     packet = yield from session.read()

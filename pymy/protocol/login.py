@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from pymy import err
 from pymy.constants import CLIENT, CR
@@ -13,10 +13,13 @@ from pymy.protocol.packets import Ok, parse_ok
 from pymy.protocol.session import Session
 from pymy.protocol.wire import Reader, malformed
 
+Conversing = Generator[bytes | None, bytes, None]
+
 # What is tried first where the server's own default is unknown here; the server then switches.
 COMMON_PLUGIN = "mysql_native_password"
-# Three factors with a long dialogue each; a server that goes on asking would hold us for ever.
-MOST_TURNS = 100
+# Three factors with a dialogue each. A server that goes on asking would hold us for ever, and each
+# key derivation it may ask for (parsec) takes up to half a second that no time-out sees.
+MOST_TURNS = 16
 
 
 class Login:
@@ -28,12 +31,14 @@ class Login:
         self.passwords = passwords
         self.factor = 0
         self.plugin_name = ""
-        self._plugin: Generator[bytes | None, bytes, None] | None = None
+        self._plugin: Conversing | None = None
 
     def begin(self, preferred: str, nonce: bytes) -> bytes:
         """Return the first answer, by the server's preferred plugin (X8) where pymy has it."""
         try:
             return self._start(preferred or COMMON_PLUGIN, nonce) or b""
+        except err.InterfaceError:
+            raise  # the user's own plugin failed
         except err.Error:
             # The account may well use another plugin than the server's default: let it switch.
             if self._allowed(COMMON_PLUGIN) and preferred != COMMON_PLUGIN:
@@ -109,16 +114,29 @@ class Login:
         )
         self._plugin = find_plugin(name, options.auth_plugin_map)(context)
         self.plugin_name = name
-        return next(self._plugin)
+        return self._take(lambda plugin: next(plugin))
 
     def _step(self, data: bytes) -> bytes | None:
         if self._plugin is None:
             raise malformed(f"more questions than {self.plugin_name} knows", data)
+        return self._take(lambda plugin: plugin.send(data))
+
+    def _take(self, step: Callable[[Conversing], bytes | None]) -> bytes | None:
+        """Run the plugin to its next answer; it may be the user's, and raise what it likes."""
+        assert self._plugin is not None
         try:
-            return self._plugin.send(data)
-        except StopIteration:  # it has taken this packet and expects OK or ERR next
+            return step(self._plugin)
+        except StopIteration:  # it has taken what it was given and expects OK or ERR next
             self._plugin = None
             return None
+        except err.MySQLError:
+            raise
+        except Exception as exc:
+            raise err.InterfaceError(
+                CR.CR_AUTH_PLUGIN_ERR,
+                f"The authentication plugin {self.plugin_name!r} failed: {exc!r}",
+                fatal=True,
+            ) from exc
 
     def _end(self) -> None:
         if self._plugin is not None:

@@ -20,4 +20,6 @@ class Need(Enum):
     DONE = "nothing: the conversation is over and result() tells how"
 
 
+READ, WRITE, TLS, FILE, KILL, DONE = Need
+
 Conversation = Generator[Need, Any, T]

@@ -19,16 +19,17 @@ from pymy.constants import CLIENT, COMMAND, CR
 from pymy.protocol.attributes import Attributes, attribute_block
 from pymy.protocol.columns import parse_column
 from pymy.protocol.infile import send_file
-from pymy.protocol.needs import Conversation, Need
+from pymy.protocol.needs import READ, Conversation
 from pymy.protocol.packets import is_terminator, parse_eof, parse_ok, parse_terminator
 from pymy.protocol.result import Head, Result
 from pymy.protocol.rows import Row, decoder_for
 from pymy.protocol.session import Session
-from pymy.protocol.state import State
+from pymy.protocol.state import BUSY, READY, RESULTS, STREAMING
 from pymy.protocol.wire import Reader, malformed
 
 COM_QUERY = int(COMMAND.COM_QUERY)
 QUERY_ATTRIBUTES = int(CLIENT.QUERY_ATTRIBUTES)
+DEPRECATE_EOF = int(CLIENT.DEPRECATE_EOF)
 # What a connection remembers of earlier results' metadata: repeated statements parse no columns.
 HEADS_KEPT = 64
 HEAD_BYTES_KEPT = 64 * 1024
@@ -36,15 +37,15 @@ HEAD_BYTES_KEPT = 64 * 1024
 
 def begin(session: Session) -> Conversation[None]:
     """Bring the line to rest: what earlier results left unread is read and dropped."""
-    while session.state in (State.STREAMING, State.RESULTS):
+    while session.state in (STREAMING, RESULTS):
         yield from discard(session)
-    if session.state is not State.READY:
+    if session.state is not READY:
         raise session.unusable()
     session.bytes_sent = 0
     if session.held:
         raise session.unasked()
     session.inbox.shrink()
-    session.move(State.BUSY)
+    session.move(BUSY)
 
 
 def query(
@@ -68,20 +69,22 @@ def query(
 
 def next_result(session: Session, *, stream: bool = False) -> Conversation[Result | None]:
     """Read the next result of the last text, None when there is none."""
-    while session.state is State.STREAMING:
+    while session.state is STREAMING:
         yield from discard_rows(session)
-    if session.state is State.READY:
+    if session.state is READY:
         return None
-    if session.state is not State.RESULTS:
+    if session.state is not RESULTS:
         raise session.unusable()
-    session.move(State.BUSY)
+    session.move(BUSY)
     return (yield from read_result(session, stream))
 
 
 def read_result(session: Session, stream: bool) -> Conversation[Result]:
     if session.inbox.start == session.inbox.end and session.compression is None:
-        yield Need.READ  # the usual case, without asking for what cannot be there yet
-    packet = yield from session.read()
+        yield READ  # the usual case, without asking for what cannot be there yet
+    packet = session.take()
+    if packet is None or (packet[0] == 0xFF and session.took_progress(packet)):
+        packet = yield from session.read()
     first = packet[0]
     if first == 0x00:
         return Result(ok=session.rest(parse_ok(packet, session.capabilities)))
@@ -90,14 +93,29 @@ def read_result(session: Session, stream: bool) -> Conversation[Result]:
     if first == 0xFB:
         ok = yield from send_file(session, packet[1:])
         return Result(ok=session.rest(ok))
-    result = Result((yield from read_head(session, packet)))
+    head = known_head(session, packet)
+    if head is None:
+        head = yield from read_head(session, packet)
+    result = Result(head)
     if stream:
         result.streamed = True
         session.streaming = result
-        session.move(State.STREAMING)
+        session.move(STREAMING)
     else:
         yield from read_rows(session, result)
     return result
+
+
+def known_head(session: Session, packet: bytes) -> Head | None:
+    """Skip column definitions that an earlier result had too; None when they are new."""
+    if len(packet) != 1 or not session.capabilities & DEPRECATE_EOF:
+        return None
+    framed = arrived_head(session, packet[0])
+    known: Head | None = session.heads.get(framed)
+    if known is not None:
+        session.inbox.start += len(framed)
+        session.sequence = (session.sequence + packet[0]) & 0xFF
+    return known
 
 
 def read_head(session: Session, packet: bytes) -> Conversation[Head]:
@@ -163,7 +181,7 @@ def read_rows(session: Session, result: Result) -> Conversation[None]:
     try:
         while result.unread:
             if not read_batch(session, result, result.rows):
-                yield Need.READ
+                yield READ
     except err.DataError as exc:
         if result.unread:  # else it is the server's own error, which ended the set
             yield from _drop_rest(session, result)
@@ -172,15 +190,15 @@ def read_rows(session: Session, result: Result) -> Conversation[None]:
 
 def fetch_batch(session: Session) -> Conversation[list[Row]]:
     """Read the rows that have arrived, at least one; an empty list is the end of the set."""
-    if session.state is not State.STREAMING:
+    if session.state is not STREAMING:
         raise session.unusable()
     result: Result = session.streaming
-    session.move(State.BUSY)
+    session.move(BUSY)
     rows: list[Row] = []
     try:
         while not rows and result.unread:
             if not read_batch(session, result, rows):
-                yield Need.READ
+                yield READ
     except err.Error as exc:
         if isinstance(exc, err.DataError) and result.unread:
             yield from _drop_rest(session, result)
@@ -189,7 +207,7 @@ def fetch_batch(session: Session) -> Conversation[list[Row]]:
         # the rows that came before it first; how they were cut into packets must not matter
         result.failure = exc
     if result.unread:
-        session.move(State.STREAMING)
+        session.move(STREAMING)
     return rows
 
 
@@ -235,7 +253,7 @@ def _is_row(session: Session, result: Result, packet: bytes) -> bool:
         session.streaming = None
         raise session.error(packet)
     first, result.head_ended = not result.head_ended, True
-    if not is_terminator(packet, session.deprecate_eof):
+    if packet[0] != 0xFE or not is_terminator(packet, session.deprecate_eof):
         return True
     # A proxy that agreed to DEPRECATE_EOF may send the EOF behind the columns anyway (P9).
     if not (first and session.deprecate_eof and len(packet) == 5):
@@ -248,22 +266,22 @@ def _is_row(session: Session, result: Result, packet: bytes) -> bool:
 def _drop_rest(session: Session, result: Result) -> Conversation[None]:
     """Skip what is left of a result whose rows cannot be delivered."""
     session.streaming = result
-    session.move(State.STREAMING)
+    session.move(STREAMING)
     yield from discard_rows(session)
 
 
 def discard_rows(session: Session, limit: int | None = None) -> Conversation[bool]:
     """Drop the unread rows of the current set; False when ``limit`` bytes did not bring its end."""
     result: Result = session.streaming
-    session.move(State.BUSY)
+    session.move(BUSY)
     dropped = 0
     while True:
         packet = session.take()
         if packet is None:
             if limit is not None and dropped > limit:
-                session.move(State.STREAMING)
+                session.move(STREAMING)
                 return False
-            yield Need.READ
+            yield READ
             continue
         dropped += len(packet) + 4
         _is_row(session, result, packet)
@@ -273,9 +291,9 @@ def discard_rows(session: Session, limit: int | None = None) -> Conversation[boo
 
 def discard(session: Session) -> Conversation[None]:
     """Drop everything that is left of the last text's results; an ERR ends them all (P10, P11)."""
-    while session.state in (State.STREAMING, State.RESULTS):
+    while session.state in (STREAMING, RESULTS):
         try:
-            if session.state is State.STREAMING:
+            if session.state is STREAMING:
                 yield from discard_rows(session)
             else:
                 yield from next_result(session, stream=True)

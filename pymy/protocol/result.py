@@ -22,6 +22,9 @@ class Head:
         self.description: Description = tuple(column.description() for column in columns)
 
 
+_NO_OK = Ok()
+
+
 class Result:
     """One answer: an OK, or a set of rows.
 
@@ -34,7 +37,7 @@ class Result:
 
     def __init__(self, head: Head | None = None, ok: Ok | None = None) -> None:
         self.head = head
-        self.ok = ok if ok is not None else Ok()
+        self.ok = ok if ok is not None else _NO_OK
         self.rows: list[Row] = []
         self.unread = ok is None
         self.head_ended = False

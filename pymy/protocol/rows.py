@@ -23,12 +23,15 @@ from pymy.protocol.kinds import Decoding, Kind
 from pymy.protocol.wire import Reader, malformed
 
 Row = tuple[Any, ...]
-Batch = Callable[[bytes, int, int, int, Callable[[Row], None]], tuple[int, int, bool]]
+Batch = Callable[[bytes, int, int, int, list[Row]], tuple[int, int, bool]]
 
 # A signature is compiled (about 0.06 ms a column) after so many rows, and if it is not this wide:
 # compile time and the size of the code grow with the columns.
 ROWS_BEFORE_COMPILING = 40
 WIDEST_COMPILED = 400
+COLUMNS_BETWEEN_CUTS = 12
+# A buffer that can hold a packet of 16 MiB - 1, which another one continues, is left to the loop.
+HUGE = 0xFFFFFF + 4
 
 
 class RowDecoder:
@@ -62,10 +65,10 @@ class RowDecoder:
         known = len(rows)
         try:
             while True:
-                batch = self.batch()
+                batch = self.batch() if end - start < HUGE else None
                 failed = True
                 if batch is not None:
-                    start, sequence, failed = batch(data, start, end, sequence, rows.append)
+                    start, sequence, failed = batch(data, start, end, sequence, rows)
                 if not failed:
                     return start, sequence
                 stop = row_end(data, start, end, sequence if self.check_sequence else None)
@@ -124,42 +127,51 @@ def row_end(data: bytes, start: int, end: int, sequence: int | None) -> int:
 
 
 def compile_batch(kinds: tuple[Kind, ...], check_sequence: bool) -> Batch:
-    """Generate and compile the loop over all row packets of a buffer for one signature."""
+    """Generate and compile the loop over all row packets of a buffer for one signature.
+
+    The row is cut out of the buffer first, and again after every few columns: offsets below 257 are
+    integers that CPython keeps, larger ones would be made and freed twice a column.
+    """
     scope: dict[str, Any] = {}
-    source = [
-        "def batch(d, p, end, sequence, append):",
-        "  try:",
-        "    while end - p >= 5:",
-        "      size = d[p] | d[p + 1] << 8 | d[p + 2] << 16",
-        "      stop = p + 4 + size",
-        "      if stop > end or d[p + 4] >= 254 or size == 16777215 or not size: break",
-    ]
-    if check_sequence:
-        source.append("      if d[p + 3] != sequence: break")
-    source.append("      q = p + 4")
+    body = []
     for number, kind in enumerate(kinds):
         value = f"v{number}"
         expression, names = kind.expression(number)
         scope.update(names)
-        source += [
-            "      n = d[q]; s = q + 1",
-            f"      if n < 251: q = s + n; {value} = {expression}",
-            f"      elif n == 251: {value} = None; q = s",
-            "      elif n == 252:",
-            f"        s = q + 3; q = s + (d[q + 1] | d[q + 2] << 8); {value} = {expression}",
-            "      elif n == 253:",
-            f"        s = q + 4; q = s + (d[q + 1] | d[q + 2] << 8 | d[q + 3] << 16)"
-            f"; {value} = {expression}",
-            "      else: return p, sequence, True",
+        if number % COLUMNS_BETWEEN_CUTS:
+            body.append("n = d[q]; s = q + 1")
+        else:
+            body += ["d = d[q:]"] if number else []
+            body.append("n = d[0]; s = 1")
+        body += [
+            f"if n < 251: q = s + n; {value} = {expression}",
+            f"elif n == 251: {value} = None; q = s",
+            "elif n == 252:",
+            f"  n = d[s] | d[s + 1] << 8; s += 2; q = s + n; {value} = {expression}",
+            "elif n == 253:",
+            "  n = d[s] | d[s + 1] << 8 | d[s + 2] << 16",
+            f"  s += 3; q = s + n; {value} = {expression}",
+            "else: return p, sequence, True",
         ]
     row = "".join(f"v{number}, " for number in range(len(kinds)))
-    source += [
+    wrong_number = " or data[p + 3] != sequence" if check_sequence else ""
+    source = [
+        "def batch(data, p, end, sequence, rows):",
+        "  last = end - 5",
+        "  try:",
+        "    while True:",
+        "      for sequence in range(sequence, 256):",
+        "        if p > last: return p, sequence, False",
+        "        stop = p + 4 + (data[p] | data[p + 1] << 8 | data[p + 2] << 16)",
+        # what ends rows starts with 0xFE or 0xFF, no first column does: left to the caller
+        f"        if stop > end{wrong_number}: return p, sequence, False",
+        "        d = data[p + 4:stop]",
+        *("        " + line for line in body),
         # a length that lies ends elsewhere than its packet
-        "      if q != stop: return p, sequence, True",
-        f"      append(({row}))",
-        "      p = q",
-        "      sequence = (sequence + 1) & 255",
-        "    return p, sequence, False",
+        "        if q != len(d): return p, sequence, True",
+        f"        rows.append(({row}))",
+        "        p = stop",
+        "      sequence = 0",
         "  except Exception:",
         "    return p, sequence, True",
     ]

@@ -8,7 +8,7 @@ from typing import Any
 from pymy import err
 from pymy.constants import CLIENT, CR, SERVER_STATUS
 from pymy.protocol.framing import MAX_PAYLOAD, Framing
-from pymy.protocol.needs import Conversation, Need
+from pymy.protocol.needs import DONE, READ, WRITE, Conversation, Need
 from pymy.protocol.packets import (
     MORE_RESULTS,
     TRACK_SCHEMA,
@@ -21,7 +21,16 @@ from pymy.protocol.packets import (
     parse_err,
     parse_progress,
 )
-from pymy.protocol.state import MOVES, State
+from pymy.protocol.state import (
+    BROKEN,
+    CLOSED,
+    CONNECTING,
+    MOVES,
+    READY,
+    RESULTS,
+    STREAMING,
+    State,
+)
 
 NO_BACKSLASH_ESCAPES = int(SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES)
 
@@ -37,8 +46,8 @@ class Session(Framing):
 
     def __init__(self) -> None:
         super().__init__()
-        self.state = State.CONNECTING
-        self.need = Need.DONE
+        self.state = CONNECTING
+        self.need = DONE
         self.greeting: Greeting | None = None
         self.capabilities = 0
         self.status = 0
@@ -54,11 +63,13 @@ class Session(Framing):
         self.largest_command = MAX_PAYLOAD
         self.statement = b""
         self.file_name = b""
+        # what the user's own code raised: an error of another connection says nothing of this one
+        self.not_ours: Exception | None = None
         self.streaming: Any = None
         self.decoding: Any = None
         self.heads: dict[bytes, Any] = {}
         self._conversation: Conversation[Any] | None = None
-        self._wants = Need.DONE
+        self._wants = DONE
         self._outcome: Any = None
         self._error: BaseException | None = None
         self._raised: Exception | None = None
@@ -74,23 +85,23 @@ class Session(Framing):
             self.state = state
 
     def usable(self) -> bool:
-        return self.state in (State.READY, State.STREAMING, State.RESULTS)
+        return self.state in (READY, STREAMING, RESULTS)
 
     def break_off(self, error: err.Error) -> None:
         """Mark the connection unusable; the first reason is kept."""
-        if self.state not in (State.BROKEN, State.CLOSED):
+        if self.state not in (BROKEN, CLOSED):
             self.broken_by = error
-            self.move(State.BROKEN)
+            self.move(BROKEN)
 
     def unusable(self) -> err.Error:
         """Make the error for a command on a connection that cannot carry one."""
-        if self.state is State.CLOSED:
+        if self.state is CLOSED:
             return err.InterfaceError(
                 CR.CR_CONNECTION_CLOSED,
                 "The connection is closed: open a new one with pymy.connect()",
                 sent=False,
             )
-        if self.state is State.BROKEN:
+        if self.state is BROKEN:
             reason = f" ({self.broken_by.message})" if self.broken_by is not None else ""
             return err.InterfaceError(
                 CR.CR_SERVER_GONE_ERROR,
@@ -130,7 +141,7 @@ class Session(Framing):
             return self._finish(stop.value, None)
         except BaseException as exc:
             return self._finish(None, exc)
-        self.need = Need.WRITE if self._out else self._wants
+        self.need = WRITE if self._out else self._wants
         return self.need
 
     def fail(self, error: BaseException) -> Need:
@@ -143,20 +154,22 @@ class Session(Framing):
             return self._finish(stop.value, None)
         except BaseException as exc:
             return self._finish(None, exc)
-        self.need = Need.WRITE if self._out else self._wants
+        self.need = WRITE if self._out else self._wants
         return self.need
 
     def _finish(self, outcome: Any, error: BaseException | None) -> Need:
         self._conversation = None
         self._outcome = outcome
-        self.need = self._wants = Need.DONE
+        self.need = self._wants = DONE
         raised, self._raised = self._raised, None
         self._error = self._settle_error(error) if error is not None else raised
-        return Need.DONE
+        return DONE
 
     def _settle_error(self, error: BaseException) -> BaseException:
         """Turn what a hostile packet provoked into a ProtocolError, and break when out of step."""
         in_step = self.usable()
+        if in_step and error is self.not_ours:
+            return error
         if not in_step and isinstance(error, Exception) and not isinstance(error, err.MySQLError):
             cause, error = (
                 error,
@@ -170,7 +183,7 @@ class Session(Framing):
         if isinstance(error, err.Error):
             if not self.bytes_sent:
                 error.sent = False
-            if self.wrong_sequence or (error.fatal and self.state is not State.CLOSED):
+            if self.wrong_sequence or (error.fatal and self.state is not CLOSED):
                 error.fatal = True
                 self.break_off(error)
             elif not in_step:
@@ -202,9 +215,9 @@ class Session(Framing):
             self.received(count)
         except err.Error as exc:
             self.break_off(exc)
-            return self.fail(exc) if self._conversation is not None else Need.DONE
+            return self.fail(exc) if self._conversation is not None else DONE
         self._unseen = True
-        if self._wants is Need.READ and not self._out:
+        if self._wants is READ and not self._out:
             return self.resume()
         return self.need
 
@@ -212,8 +225,8 @@ class Session(Framing):
         """Take note that ``count`` bytes of ``output()`` went out."""
         self.left(count)
         if self._out:
-            return Need.WRITE
-        if self._wants is Need.WRITE or (self._wants is Need.READ and self._unseen):
+            return WRITE
+        if self._wants is WRITE or (self._wants is READ and self._unseen):
             # the answer may have come while the rest of a long command went out
             return self.resume()
         self.need = self._wants
@@ -235,7 +248,7 @@ class Session(Framing):
         self._out = b""
         self._out_at = 0
         self.break_off(error)
-        return self.fail(error) if self._conversation is not None else Need.DONE
+        return self.fail(error) if self._conversation is not None else DONE
 
     def _last_words(self) -> err.Error | None:
         """Parse an ERR that arrived while nobody was reading."""
@@ -263,7 +276,7 @@ class Session(Framing):
         conversation, self._conversation = self._conversation, None
         if conversation is not None:
             conversation.close()
-        self.need = self._wants = Need.DONE
+        self.need = self._wants = DONE
         self.break_off(
             err.OperationalError(CR.CR_SERVER_LOST, "a command was interrupted", fatal=True)
         )
@@ -283,7 +296,7 @@ class Session(Framing):
         while True:
             packet = self.take()
             if packet is None:
-                yield Need.READ
+                yield READ
             elif not self.took_progress(packet):
                 return packet
 
@@ -320,7 +333,7 @@ class Session(Framing):
     def rest(self, ok: Ok) -> Ok:
         """Come to rest behind the OK or EOF that ends a result."""
         self.accept(ok)
-        self.move(State.RESULTS if ok.status & MORE_RESULTS else State.READY)
+        self.move(RESULTS if ok.status & MORE_RESULTS else READY)
         return ok
 
     def _track(self, change: SessionChange) -> None:

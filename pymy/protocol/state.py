@@ -23,6 +23,9 @@ class State(Enum):
     __hash__ = object.__hash__
 
 
+# CPython 3.11 takes 55 ns to find a member through its class, a dozen times a command.
+CONNECTING, READY, BUSY, STREAMING, RESULTS, BROKEN, CLOSED = State
+
 MOVES: dict[State, frozenset[State]] = {
     State.CONNECTING: frozenset({State.READY, State.BROKEN, State.CLOSED}),
     State.READY: frozenset({State.BUSY, State.BROKEN, State.CLOSED}),

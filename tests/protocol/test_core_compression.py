@@ -240,13 +240,20 @@ def test_levels() -> None:
 
 def test_zstd_of_the_standard_library(monkeypatch: pytest.MonkeyPatch) -> None:
     class Expander:
+        def __init__(self, options: dict[str, int]) -> None:
+            assert options == {"window": 24}, "16 MiB, what a frame holds at most"
+
         def decompress(self, data: bytes, limit: int) -> bytes:
             return zstandard.ZstdDecompressor().decompress(data)[:limit]
 
     def compress(data: bytes, level: int) -> bytes:
         return zstandard.ZstdCompressor(level=level).compress(data)
 
-    std: Any = SimpleNamespace(compress=compress, ZstdDecompressor=Expander)
+    std: Any = SimpleNamespace(
+        compress=compress,
+        ZstdDecompressor=Expander,
+        DecompressionParameter=SimpleNamespace(window_log_max="window"),
+    )
     original = compression.importlib.import_module
 
     def import_module(name: str) -> ModuleType:
