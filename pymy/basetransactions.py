@@ -44,8 +44,10 @@ class BaseTransactional(BaseConnection):
         self._begun = statement == "BEGIN"
 
     def _switching(self, autocommit: bool) -> Conversation[None]:
-        if self.get_autocommit() != autocommit:
-            yield from run(self._session, f"SET AUTOCOMMIT={int(autocommit)}")
+        session = self._session
+        if not session.autocommit_known or self.get_autocommit() != autocommit:
+            yield from run(session, f"SET AUTOCOMMIT={int(autocommit)}")
+            session.autocommit_known = True
 
     def _xa_starting(self, xid: Xid) -> Conversation[None]:
         if self._xid is not None or self.in_transaction:

@@ -305,10 +305,9 @@ class Connection(Transactional):
             self._run(handshake.change_user(self._session, options, self._credentials()))
         except BaseException:
             self._options = previous
-            self.abort()
             raise
         assert self._transport is not None
-        self._transport._options = options  # a second connection, for a kill, logs in by them
+        self._transport.options = options  # a second connection, for a kill, logs in by them
         self._after_login()
 
     def _after_login(self) -> None:

@@ -2,7 +2,7 @@
 
 `encoders` maps a type to `function(value, mapping) -> str`, `decoders` maps a `FIELD_TYPE` to
 `function(text)`; `conversions` holds both, and a changed copy of it is what `connect(conv=...)`
-takes. `pymy.literals` writes parameters; the functions here do not know a connection and assume
+takes. `pymy.sql.literals` writes parameters; the functions here do not know a connection and assume
 backslash escapes.
 """
 

@@ -51,7 +51,7 @@ class Transactional(BaseTransactional):
         self._run(self._ending("ROLLBACK"))
 
     def autocommit(self, value: bool) -> None:
-        """Switch autocommit; nothing is sent when the server has it so already."""
+        """Switch autocommit, if it is not so already; switching it on commits what is open."""
         self._run(self._switching(bool(value)))
 
     def transaction(

@@ -165,7 +165,7 @@ class SocketTransport:
         self, sock: socket.socket, options: Options, credentials: Callable[[], Credentials]
     ) -> None:
         self.sock = sock
-        self._options = options
+        self.options = options
         self._credentials = credentials
         self._read_timeout = options.read_timeout
         self._write_timeout = options.write_timeout
@@ -243,7 +243,7 @@ class SocketTransport:
         # the system's own time-outs (keepalive) have a number, those of the settings have none
         if not isinstance(exc, TimeoutError) or exc.errno is not None:
             return session.lost(str(exc), exc)
-        name, seconds = option, getattr(self._options, option)
+        name, seconds = option, getattr(self.options, option)
         if (
             deadline is not None
             and deadline.seconds is not None
@@ -253,7 +253,7 @@ class SocketTransport:
         return session.lost(f"timed out, {name}={seconds:g} s", exc)
 
     def _start_tls(self, session: Session, deadline: Deadline | None) -> Need:
-        options = self._options
+        options = self.options
         name = options.ssl_server_hostname or ("localhost" if self.local else options.host)
         try:
             self._limit(None, deadline)
@@ -278,7 +278,7 @@ class SocketTransport:
     def _next_piece(self, session: Session) -> Need:
         try:
             if self._pieces is None:
-                self._pieces = LocalFiles(self._options.local_infile).pieces(session.file_name)
+                self._pieces = LocalFiles(self.options.local_infile).pieces(session.file_name)
             piece = next(self._pieces, b"")
             if self._readable():
                 session.received(self.sock.recv_into(session.space()))
@@ -297,7 +297,7 @@ class SocketTransport:
     def _kill(self, session: Session) -> bool:
         """Kill the session's statement over a second connection; False when none can be had."""
         assert session.greeting is not None
-        options = stopping.side_options(self._options)
+        options = stopping.side_options(self.options)
         deadline = Deadline(options.connect_timeout, "connect_timeout")
         side = Session()
         try:

@@ -225,6 +225,7 @@ def setup(session: Session, options: Options) -> Conversation[None]:
     try:
         statement = setup_statement(session, options)
         yield from query(session, statement.encode("utf-8"))
+        session.autocommit_known = options.autocommit is not None
         if options.init_command:
             yield from query(session, options.init_command.encode("utf-8"), stream=True)
             yield from discard(session)

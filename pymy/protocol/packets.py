@@ -142,6 +142,9 @@ def parse_ok(packet: bytes, capabilities: int) -> Ok:
     changes: tuple[SessionChange, ...] = ()
     if not capabilities & CLIENT.SESSION_TRACK:
         info = reader.rest()
+        # MySQL 5.6 documents bare text and sends a lenenc string
+        if info[:1] and info[0] == len(info) - 1:
+            info = info[1:]
     elif reader.left():
         info = reader.lenenc_bytes()
         if status & SESSION_STATE_CHANGED and reader.left():

@@ -23,6 +23,7 @@ from pymy.protocol.packets import (
 )
 from pymy.protocol.state import (
     BROKEN,
+    BUSY,
     CLOSED,
     CONNECTING,
     MOVES,
@@ -32,6 +33,7 @@ from pymy.protocol.state import (
     State,
 )
 
+IN_TRANSACTION = int(SERVER_STATUS.SERVER_STATUS_IN_TRANS)
 NO_BACKSLASH_ESCAPES = int(SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES)
 
 
@@ -52,6 +54,8 @@ class Session(Framing):
         self.capabilities = 0
         self.status = 0
         self.mariadb = False
+        # the greeting's status may be wrong about it; True once it was set by a statement of ours
+        self.autocommit_known = False
         self.tls = False
         self.local = False
         self.schema: str | None = None
@@ -318,8 +322,11 @@ class Session(Framing):
     def error(self, packet: bytes) -> err.Error:
         """Parse an ERR that ends an answer: the line is at rest behind it."""
         error = parse_err(packet, mariadb=self.mariadb, encoding=self.decoding.encoding)
-        if self.state is State.BUSY:
-            self.move(State.READY)
+        if self.state is BUSY:
+            self.move(READY)
+        if error.retry is err.Retry.TRANSACTION:
+            # an ERR has no status flags; after this one there is no transaction (P119)
+            self.status &= ~IN_TRANSACTION
         return error
 
     def accept(self, ok: Ok) -> Ok:

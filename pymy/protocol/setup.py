@@ -20,7 +20,8 @@ def setup_statement(session: Session, options: Options) -> str:
     (skip-character-set-client-handshake), and only it picks the server's own default collation.
     """
     parts = [names_clause(options.charset, options.collation)]
-    if options.autocommit is not None and autocommit(session) != options.autocommit:
+    if options.autocommit is not None:
+        # not only when the status differs: with a global autocommit of 0 MySQL greets with 1
         parts.append(f"autocommit={int(options.autocommit)}")
     if options.sql_mode is not None:
         parts.append(f"sql_mode={quoted(session, options.sql_mode)}")

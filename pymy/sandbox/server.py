@@ -71,7 +71,7 @@ class Server:
         self.flavour = self._flavour.name
         self.tls = tls and self._flavour.tls
         self.binlog = binlog
-        self.plugins = tuple(plugins)
+        self.plugins = tuple(name if name.endswith(".so") else f"{name}.so" for name in plugins)
         self.options = (options,) if isinstance(options, str) else tuple(options)
         self.start_timeout = start_timeout
         self._wanted_port = port

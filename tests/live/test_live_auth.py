@@ -50,13 +50,16 @@ METHODS = [
     Method("mysql_native_password, empty password", "", "mariadb mariadb11 mysql56", ""),
     Method("client_ed25519", "VIA ed25519 USING PASSWORD('{password}')", "mariadb mariadb11"),
     Method(
-        "client_ed25519, long password", "VIA ed25519 USING PASSWORD('{password}')",
-        "mariadb mariadb11", LONG,
+        "client_ed25519, long password",
+        "VIA ed25519 USING PASSWORD('{password}')",
+        "mariadb mariadb11",
+        LONG,
     ),
     Method(
         "client_ed25519 or mysql_native_password",
         "VIA ed25519 USING PASSWORD('another') OR mysql_native_password "
-        "USING PASSWORD('{password}')", "mariadb mariadb11",
+        "USING PASSWORD('{password}')",
+        "mariadb mariadb11",
     ),
     Method("parsec", "VIA parsec USING PASSWORD('{password}')", "mariadb11"),
     Method("parsec, long password", "VIA parsec USING PASSWORD('{password}')", "mariadb11", LONG),
@@ -65,45 +68,62 @@ METHODS = [
     Method("caching_sha2_password, later logins", "BY '{password}'", "mysql"),
     Method(
         "caching_sha2_password, first login, allow_public_key_retrieval",
-        "BY '{password}'", "mysql",
-        client={"allow_public_key_retrieval": True}, cold=True,
+        "BY '{password}'",
+        "mysql",
+        client={"allow_public_key_retrieval": True},
+        cold=True,
     ),
     Method(
-        "caching_sha2_password, first login, server_public_key", "BY '{password}'", "mysql",
-        cold=True, public_key=True,
+        "caching_sha2_password, first login, server_public_key",
+        "BY '{password}'",
+        "mysql",
+        cold=True,
+        public_key=True,
     ),
     Method("caching_sha2_password, long password", "BY '{password}'", "mysql", LONG),
     Method("caching_sha2_password, empty password", "", "mysql", ""),
     Method(
-        "sha256_password", "WITH sha256_password BY '{password}'", "mysql",
+        "sha256_password",
+        "WITH sha256_password BY '{password}'",
+        "mysql",
     ),
     Method(
-        "sha256_password, allow_public_key_retrieval", "WITH sha256_password BY '{password}'",
-        "mysql", client={"allow_public_key_retrieval": True},
+        "sha256_password, allow_public_key_retrieval",
+        "WITH sha256_password BY '{password}'",
+        "mysql",
+        client={"allow_public_key_retrieval": True},
     ),
     Method(
-        "sha256_password, server_public_key", "WITH sha256_password BY '{password}'", "mysql",
+        "sha256_password, server_public_key",
+        "WITH sha256_password BY '{password}'",
+        "mysql",
         public_key=True,
     ),
     Method("sha256_password, empty password", "WITH sha256_password", "mysql", ""),
     Method(
-        "auth_socket", f"WITH auth_socket AS '{OWN_USER}'", "mysql", "",
+        "auth_socket",
+        f"WITH auth_socket AS '{OWN_USER}'",
+        "mysql",
+        "",
         other="WITH auth_socket AS 'somebody-else'",
     ),
     Method(
         "two factors: caching_sha2_password, auth_socket",
-        f"BY '{{password}}' AND IDENTIFIED WITH auth_socket AS '{OWN_USER}'", "mysql",
+        f"BY '{{password}}' AND IDENTIFIED WITH auth_socket AS '{OWN_USER}'",
+        "mysql",
         client={"password2": "any"},
     ),
     Method(
         "three factors: caching_sha2_password, auth_socket twice",
         f"BY '{{password}}' AND IDENTIFIED WITH auth_socket AS '{OWN_USER}' "
-        f"AND IDENTIFIED WITH auth_socket AS '{OWN_USER}'", "mysql",
+        f"AND IDENTIFIED WITH auth_socket AS '{OWN_USER}'",
+        "mysql",
         client={"password2": "any", "password3": "any"},
     ),
     Method(
         "two factors, the second one wrong",
-        "BY '{password}' AND IDENTIFIED WITH auth_socket AS 'somebody-else'", "mysql",
+        "BY '{password}' AND IDENTIFIED WITH auth_socket AS 'somebody-else'",
+        "mysql",
         client={"password2": "any"},
     ),
 ]
@@ -234,7 +254,8 @@ def test_old_passwords_are_refused(connect, account, needs, kind, set_global):
     needs("passwords of MySQL 4.0")
     set_global("secure_auth", 0)
     user = account(
-        "WITH mysql_old_password" if kind == "mysql56"
+        "WITH mysql_old_password"
+        if kind == "mysql56"
         else "VIA mysql_old_password USING '606717496665bcba'"
     )
     with pytest.raises(pymy.OperationalError, match=r"before MySQL 4\.1") as caught:

@@ -30,9 +30,17 @@ def test_utf8_is_utf8mb4(connect):
 @pytest.mark.parametrize(
     ("charset", "text"),
     [
-        ("latin1", "äöü ß €"), ("latin2", "łőš"), ("koi8r", "Привет"),
-        ("cp1251", "Привет"), ("greek", "Ωμέγα"), ("hebrew", "שלום"), ("ascii", "plain"),
-        ("utf8mb3", "日本語"), ("tis620", "สวัสดี"), ("latin5", "şğı"), ("macroman", "äöü"),
+        ("latin1", "äöü ß €"),
+        ("latin2", "łőš"),
+        ("koi8r", "Привет"),
+        ("cp1251", "Привет"),
+        ("greek", "Ωμέγα"),
+        ("hebrew", "שלום"),
+        ("ascii", "plain"),
+        ("utf8mb3", "日本語"),
+        ("tis620", "สวัสดี"),
+        ("latin5", "şğı"),
+        ("macroman", "äöü"),
     ],
 )
 def test_single_byte_and_others(connect, charset, text):
@@ -89,8 +97,9 @@ def test_text_that_the_charset_lacks(connect):
     same(conn, "ä")
 
 
-@pytest.mark.parametrize("mode", ["", "NO_BACKSLASH_ESCAPES", "ANSI_QUOTES",
-                                  "NO_BACKSLASH_ESCAPES,ANSI_QUOTES", "ANSI"])
+@pytest.mark.parametrize(
+    "mode", ["", "NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "NO_BACKSLASH_ESCAPES,ANSI_QUOTES", "ANSI"]
+)
 def test_modes(connect, mode):
     conn = connect(sql_mode=mode)
     same(conn, NASTY)
@@ -123,8 +132,9 @@ def test_placeholder_in_double_quotes(connect):
 
 def test_qmark_and_named(connect):
     qmark = connect(paramstyle="qmark")
-    assert qmark.execute("select ?, '?', `a?`.`1` from (select 2 as `1`) `a?` -- ?", ("x",)
-                         ).fetchone() == ("x", "?", 2)
+    assert qmark.execute(
+        "select ?, '?', `a?`.`1` from (select 2 as `1`) `a?` -- ?", ("x",)
+    ).fetchone() == ("x", "?", 2)
     named = connect(paramstyle="named")
     assert named.execute("select :a, ':b', :a", {"a": 1}).fetchone() == (1, ":b", 1)
 
@@ -133,7 +143,9 @@ def test_set_character_set(conn):
     conn.set_character_set("latin1", "latin1_german2_ci")
     assert conn.execute("select @@collation_connection").fetchone() == ("latin1_german2_ci",)
     assert (conn.charset, conn.collation, conn.encoding) == (
-        "latin1", "latin1_german2_ci", "cp1252"
+        "latin1",
+        "latin1_german2_ci",
+        "cp1252",
     )
     same(conn, "äöü")
     conn.set_charset("utf8mb4")

@@ -25,7 +25,10 @@ def test_keywords(server, db, connect):
     if not server.unix_socket:
         pytest.skip("the given server has no unix socket")
     conn = connect(
-        None, user=server.user, password=server.password, unix_socket=server.unix_socket,
+        None,
+        user=server.user,
+        password=server.password,
+        unix_socket=server.unix_socket,
         database=db,
     )
     assert conn.unix_socket == server.unix_socket
@@ -257,7 +260,8 @@ def test_collation(connect):
 
 def test_collation_above_255(connect, kind):
     name = {
-        "mariadb": "utf8mb4_nopad_bin", "mariadb11": "utf8mb4_uca1400_german2_ai_ci",
+        "mariadb": "utf8mb4_nopad_bin",
+        "mariadb11": "utf8mb4_uca1400_german2_ai_ci",
         "mysql": "utf8mb4_ja_0900_as_cs",
     }.get(kind)
     if name is None:
@@ -269,10 +273,15 @@ def test_collation_above_255(connect, kind):
 def test_default_collation_is_the_servers_own(connect, kind):
     conn = connect()
     own = one(conn, "select @@collation_connection")
-    assert own == {
-        "mariadb": "utf8mb4_general_ci", "mariadb11": "utf8mb4_uca1400_ai_ci",
-        "mysql": "utf8mb4_0900_ai_ci", "mysql56": "utf8mb4_general_ci",
-    }[kind]
+    assert (
+        own
+        == {
+            "mariadb": "utf8mb4_general_ci",
+            "mariadb11": "utf8mb4_uca1400_ai_ci",
+            "mysql": "utf8mb4_0900_ai_ci",
+            "mysql56": "utf8mb4_general_ci",
+        }[kind]
+    )
 
 
 @pytest.mark.parametrize("name", ["nonsense", "utf8mb4; drop table x"])
@@ -283,9 +292,7 @@ def test_unknown_charset(connect, name):
 
 def test_connection_attributes(extra_server):
     other = extra_server("--performance-schema=ON")
-    with pymy.connect(
-        other.dsn, program_name="till", connection_attributes={"shop": "Ä1"}
-    ) as conn:
+    with pymy.connect(other.dsn, program_name="till", connection_attributes={"shop": "Ä1"}) as conn:
         rows = conn.execute(
             "select attr_name, attr_value from performance_schema.session_connect_attrs "
             "where processlist_id = connection_id()"
@@ -316,8 +323,7 @@ def test_permit_expired_password(connect, account, server, kind, set_global):
     with pytest.raises(pymy.OperationalError) as caught:
         conn.query("select 1")
     assert caught.value.errno == ER.MUST_CHANGE_PASSWORD
-    conn.query("set password = 'new'" if kind == "mysql" else
-               "set password = password('new')")
+    conn.query("set password = 'new'" if kind == "mysql" else "set password = password('new')")
     assert one(conn, "select 1") == 1
     assert connect(user=user, password="new").open
 

@@ -134,8 +134,9 @@ def test_dict_cursor(conn, cursor):
 @pytest.mark.parametrize("cls", [DictCursor, SSDictCursor])
 def test_dict_cursor_with_names_twice(conn, cursor, cls):
     with conn.cursor(cls) as dicts:
-        dicts.execute("select a.id, b.id, a.name, 1 as id from t a join t b on b.id = a.id + 1 "
-                      "where a.id = 1")
+        dicts.execute(
+            "select a.id, b.id, a.name, 1 as id from t a join t b on b.id = a.id + 1 where a.id = 1"
+        )
         assert dicts.fetchone() == {"id": 1, "b.id": 2, "name": "a", ".id": 1}
 
 
@@ -324,8 +325,7 @@ def test_query_of_the_connection(conn):
     assert conn.query("select * from t") == 2
 
 
-def test_info_text(conn, needs):
-    needs("session tracking")  # without it the text comes with its length in front
+def test_info_text(conn):
     conn.query("create table t (a int)")
     conn.query("insert into t values (1), (2)")
     assert conn._result.message == "Records: 2  Duplicates: 0  Warnings: 0"

@@ -15,9 +15,14 @@ import pymy.cursors
 @pytest.fixture
 def address(server, db):
     """What a PyMySQL program passes to connect()."""
-    where = {"unix_socket": server.unix_socket} if server.unix_socket else {
-        "host": server.host, "port": server.port,
-    }
+    where = (
+        {"unix_socket": server.unix_socket}
+        if server.unix_socket
+        else {
+            "host": server.host,
+            "port": server.port,
+        }
+    )
     return {"user": server.user, "password": server.password, "database": db, **where}
 
 
@@ -66,8 +71,13 @@ def test_pymysql_manual(address):
     cursor = connection.cursor()
     data = [("Jane", "555-001"), ("Joe", "555-002"), ("John", "555-003")]
     cursor.execute("CREATE TABLE phonebook (name varchar(9), phone varchar(9))")
-    assert cursor.executemany("INSERT INTO phonebook (name, phone) VALUES ('%s' %s)"
-                              .replace("'%s' %s", "%s, %s"), data) == 3
+    assert (
+        cursor.executemany(
+            "INSERT INTO phonebook (name, phone) VALUES ('%s' %s)".replace("'%s' %s", "%s, %s"),
+            data,
+        )
+        == 3
+    )
     cursor.execute("SELECT name FROM phonebook WHERE phone LIKE %(like)s", {"like": "%2"})
     assert cursor.fetchall() == (("Joe",),)
     assert cursor.mogrify("LIKE '%s'") == "LIKE '%s'"
@@ -102,7 +112,10 @@ def test_pymysql_submodules():
     assert optionfile and constants
     assert set(converters.conversions) == set(converters.encoders) | set(converters.decoders)
     assert (CLIENT.FOUND_ROWS, COMMAND.COM_PING, CR.CR_SERVER_LOST, ER.DUP_ENTRY) == (
-        2, 14, 2013, 1062
+        2,
+        14,
+        2013,
+        1062,
     )
     assert (FIELD_TYPE.JSON, FLAG.NOT_NULL, SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT) == (245, 1, 2)
 
@@ -151,9 +164,18 @@ MYSQLCLIENT_PROGRAM = """
 def test_mysqlclient_program(server, db):
     arguments = [server.user, server.password, server.unix_socket or "", server.host, server.port]
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(MYSQLCLIENT_PROGRAM),
-         *map(str, arguments), db],
-        capture_output=True, text=True, timeout=60,
+        [
+            sys.executable,
+            "-W",
+            "error",
+            "-c",
+            textwrap.dedent(MYSQLCLIENT_PROGRAM),
+            *map(str, arguments),
+            db,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.stderr == ""
     assert done.stdout == "done\n"

@@ -29,11 +29,19 @@ CASES = [
     ("select no_such_column from t", pymy.OperationalError, ER.BAD_FIELD_ERROR, "42S22"),
     ("insert into t (id, name) values (1, 'b')", pymy.IntegrityError, ER.DUP_ENTRY, "23000"),
     ("insert into t (id, name) values (2, null)", pymy.IntegrityError, ER.BAD_NULL_ERROR, "23000"),
-    ("insert into t values (2, 'b', 99, 1, null)", pymy.IntegrityError,
-     ER.NO_REFERENCED_ROW_2, "23000"),
+    (
+        "insert into t values (2, 'b', 99, 1, null)",
+        pymy.IntegrityError,
+        ER.NO_REFERENCED_ROW_2,
+        "23000",
+    ),
     ("insert into t (id, name) values (2, 'long')", pymy.DataError, ER.DATA_TOO_LONG, "22001"),
-    ("insert into t (id, name, small) values (2, 'b', 999)", pymy.DataError,
-     ER.WARN_DATA_OUT_OF_RANGE, "22003"),
+    (
+        "insert into t (id, name, small) values (2, 'b', 999)",
+        pymy.DataError,
+        ER.WARN_DATA_OUT_OF_RANGE,
+        "22003",
+    ),
     ("insert into t (id, name) values (1)", None, ER.WRONG_VALUE_COUNT_ON_ROW, "21S01"),
     ("insert into t (id, name, d) values (2, 'b', 'soon')", None, None, "22007"),
     ("create table t (id int)", pymy.OperationalError, ER.TABLE_EXISTS_ERROR, "42S01"),
@@ -115,8 +123,11 @@ def test_killed_while_idle(conn, connect, eventually, statement_of):
         conn.execute("select 1")
     error = caught.value
     assert error.errno in (
-        ER.CONNECTION_KILLED, CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST,
-        ER.CLIENT_INTERACTION_TIMEOUT, 1053,
+        ER.CONNECTION_KILLED,
+        CR.CR_SERVER_GONE_ERROR,
+        CR.CR_SERVER_LOST,
+        ER.CLIENT_INTERACTION_TIMEOUT,
+        1053,
     )
     assert error.fatal
     assert not conn.open
@@ -176,8 +187,11 @@ def test_wait_timeout(connect, eventually, statement_of):
 
 def test_statement_timeout(conn, needs):
     needs("statement timeout")
-    conn.query("set session max_statement_time = 0.1" if conn.is_mariadb else
-               "set session max_execution_time = 100")
+    conn.query(
+        "set session max_statement_time = 0.1"
+        if conn.is_mariadb
+        else "set session max_execution_time = 100"
+    )
     tables = ", ".join(f"information_schema.columns c{n}" for n in range(4))
     with pytest.raises(pymy.OperationalError) as caught:
         conn.query(f"select count(*) from {tables}")
@@ -187,9 +201,18 @@ def test_statement_timeout(conn, needs):
 
 
 def test_exceptions_on_the_connection(conn):
-    for name in ("Warning", "Error", "InterfaceError", "DatabaseError", "DataError",
-                 "OperationalError", "IntegrityError", "InternalError", "ProgrammingError",
-                 "NotSupportedError"):
+    for name in (
+        "Warning",
+        "Error",
+        "InterfaceError",
+        "DatabaseError",
+        "DataError",
+        "OperationalError",
+        "IntegrityError",
+        "InternalError",
+        "ProgrammingError",
+        "NotSupportedError",
+    ):
         assert getattr(conn, name) is getattr(pymy, name)
         assert getattr(conn.cursor(), name) is getattr(pymy, name)
 

@@ -69,7 +69,10 @@ def test_reset(connect, db):
     conn.reset()
     assert conn.thread_id() == thread
     assert conn.execute("select @mine, @started, @@wait_timeout, @@autocommit").fetchone() == (
-        None, 1, 999, 1
+        None,
+        1,
+        999,
+        1,
     )
     assert one(conn, "select @@character_set_client") == "utf8mb4"
     assert one(conn, "select count(*) from t") == 0
@@ -207,14 +210,21 @@ def test_query_attributes(conn, needs, server):
         admin.query("install component 'file://component_query_attributes'")
         try:
             conn.query_attributes = {
-                "trace": "a'b ä", "n": -5, "f": 1.5, "nothing": None, "b": b"raw",
+                "trace": "a'b ä",
+                "n": -5,
+                "f": 1.5,
+                "nothing": None,
+                "b": b"raw",
             }
             get = "select " + ", ".join(
                 f"mysql_query_attribute_string('{name}')" for name in conn.query_attributes
             )
             row = conn.execute(get).fetchone()
             assert [str(v) if v is not None else None for v in row[:4]] == [
-                "a'b ä", "-5", "1.5", None
+                "a'b ä",
+                "-5",
+                "1.5",
+                None,
             ]
             assert row[4] in ("raw", b"raw")
             assert list(conn.stream(get)) == [row]
@@ -277,3 +287,14 @@ def test_escape(conn):
     assert conn.escape_id("a`b.c") == "`a``b`.`c`"
     assert conn.escape(5) == "5"
     assert conn.escape(5, {int: lambda value, mapping: "five"}) == "five"
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_autocommit_of_a_server_that_has_it_off(connect, set_global, wanted):
+    """MySQL's greeting says that it is on all the same."""
+    set_global("autocommit", 0)
+    assert connect(autocommit=wanted).execute("select @@autocommit").fetchone() == (wanted,)
+    conn = connect(autocommit=None)
+    assert conn.execute("select @@autocommit").fetchone() == (0,)
+    conn.autocommit(wanted)
+    assert conn.execute("select @@autocommit").fetchone() == (wanted,)

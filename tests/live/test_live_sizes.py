@@ -99,7 +99,9 @@ def test_command_above_the_servers_limit(connect, set_global):
     with pytest.raises(pymy.OperationalError) as caught:
         conn.execute("select length(%s)", ("x" * (20 * MIB),))
     assert caught.value.errno in (
-        ER.NET_PACKET_TOO_LARGE, CR.CR_SERVER_LOST, CR.CR_SERVER_GONE_ERROR
+        ER.NET_PACKET_TOO_LARGE,
+        CR.CR_SERVER_LOST,
+        CR.CR_SERVER_GONE_ERROR,
     )
     assert caught.value.fatal
     assert not conn.open

@@ -73,9 +73,7 @@ def test_wrong_name(tls, server):
 
 
 def test_right_name_by_hand(tls, server):
-    assert encrypted(
-        tls(ssl="verify_identity", ssl_ca=server.ca, ssl_server_hostname="localhost")
-    )
+    assert encrypted(tls(ssl="verify_identity", ssl_ca=server.ca, ssl_server_hostname="localhost"))
 
 
 def test_pymysql_keywords(tls, server):
@@ -110,7 +108,10 @@ def test_client_certificate(tls, server, account, db):
         tls(user=user, password="x")
     assert caught.value.errno == 1045
     conn = tls(
-        user=user, password="x", ssl_ca=server.ca, ssl_cert=server.client_cert,
+        user=user,
+        password="x",
+        ssl_ca=server.ca,
+        ssl_cert=server.client_cert,
         ssl_key=server.client_key,
     )
     assert encrypted(conn)
@@ -120,8 +121,7 @@ def test_account_that_requires_tls(tls, account):
     user = account("BY 'x'", options="REQUIRE SSL")
     with pytest.raises(pymy.OperationalError) as caught:
         tls(user=user, password="x", ssl_disabled=True)
-    assert caught.value.errno in (1045, CR.CR_AUTH_PLUGIN_ERR, CR.CR_AUTH_PLUGIN_CANNOT_LOAD,
-                                  2061)
+    assert caught.value.errno in (1045, CR.CR_AUTH_PLUGIN_ERR, CR.CR_AUTH_PLUGIN_CANNOT_LOAD, 2061)
     assert encrypted(tls(user=user, password="x"))
 
 

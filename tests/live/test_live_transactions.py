@@ -200,12 +200,14 @@ def test_deadlock(connect, table):
     ((error, loser),) = errors
     assert isinstance(error, pymy.OperationalError)
     assert (error.errno, error.code, error.sqlstate) == (
-        ER.LOCK_DEADLOCK, "ER_LOCK_DEADLOCK", "40001"
+        ER.LOCK_DEADLOCK,
+        "ER_LOCK_DEADLOCK",
+        "40001",
     )
     assert error.retry is Retry.TRANSACTION
     assert not error.fatal
-    assert loser.execute("select 1").fetchone() == (1,)
     assert not loser.in_transaction
+    assert loser.execute("select 1").fetchone() == (1,)
 
 
 def test_deadlock_within_nested_contexts(connect, table):
@@ -258,7 +260,10 @@ def xid(table):
 
 def _address(conn):
     return {
-        "user": conn.user, "password": conn.password, "host": conn.host, "port": conn.port,
+        "user": conn.user,
+        "password": conn.password,
+        "host": conn.host,
+        "port": conn.port,
         "unix_socket": conn.unix_socket,
     }
 
@@ -295,9 +300,7 @@ def test_tpc_rollback(table, other, xid, prepared):
 
 
 @pytest.mark.parametrize("outcome", ["commit", "rollback"])
-def test_tpc_recover_from_another_connection(
-    table, other, xid, outcome, needs, eventually
-):
+def test_tpc_recover_from_another_connection(table, other, xid, outcome, needs, eventually):
     needs("XA transactions that outlive their session")
     table.tpc_begin(xid)
     table.query("update t set a = 1")

@@ -136,7 +136,8 @@ def test_kill_when_no_second_connection_can_be_had(digits, connect, server, kind
         cursor.fetchone()
         with pymy.connect(server.dsn) as admin:
             admin.query(
-                f"set password for {user}@'%' = password('changed')" if kind == "mysql56"
+                f"set password for {user}@'%' = password('changed')"
+                if kind == "mysql56"
                 else f"alter user {user}@'%' account lock"
             )
     assert conn.execute("select 'next'").fetchone() == ("next",)
@@ -205,7 +206,8 @@ def test_memory_is_flat(digits):
 
 def test_stream_of_parameters(digits):
     assert list(digits.stream("select n from d where n in %s order by n", ([3, 5],))) == [
-        (3,), (5,)
+        (3,),
+        (5,),
     ]
 
 

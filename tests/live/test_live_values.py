@@ -98,8 +98,16 @@ def typed(conn):
 @few
 @given(
     st.tuples(
-        texts, st.binary(max_size=99), st.integers(-(2**63), 2**63 - 1), st.integers(0, 2**64 - 1),
-        floats, decimals, dates, datetimes, times, st.integers(1901, 2155),
+        texts,
+        st.binary(max_size=99),
+        st.integers(-(2**63), 2**63 - 1),
+        st.integers(0, 2**64 - 1),
+        floats,
+        decimals,
+        dates,
+        datetimes,
+        times,
+        st.integers(1901, 2155),
     )
 )
 def test_typed_columns(typed, row):
@@ -154,13 +162,21 @@ class Word(str):
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (Colour.RED, "red"), (Size.LARGE, 3), (Word("it's"), "it's"), (True, 1),
-        (uuid.UUID(int=5), str(uuid.UUID(int=5))), (Fraction(1, 4), 0.25),
+        (Colour.RED, "red"),
+        (Size.LARGE, 3),
+        (Word("it's"), "it's"),
+        (True, 1),
+        (uuid.UUID(int=5), str(uuid.UUID(int=5))),
+        (Fraction(1, 4), 0.25),
         (array.array("f", [1.5]), array.array("f", [1.5]).tobytes()),
         (datetime.date(2024, 2, 29), "2024-02-29"),
         (datetime.datetime(2024, 2, 29, 1, 2, 3, 4), "2024-02-29 01:02:03.000004"),
-        (datetime.time(1, 2, 3), "01:02:03"), (-datetime.timedelta(seconds=1), "-00:00:01"),
-        (5e-324, 5e-324), (Decimal("1E+3"), Decimal(1000)), (-0.0, 0.0), (2**64, Decimal(2**64)),
+        (datetime.time(1, 2, 3), "01:02:03"),
+        (-datetime.timedelta(seconds=1), "-00:00:01"),
+        (5e-324, 5e-324),
+        (Decimal("1E+3"), Decimal(1000)),
+        (-0.0, 0.0),
+        (2**64, Decimal(2**64)),
         ((1, 2), None),
     ],
     ids=repr,

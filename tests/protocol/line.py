@@ -108,9 +108,7 @@ class Line:
         return self.session.filled(count)
 
 
-def ask(
-    session: Session, conversation: Conversation[Any], *turns: bytes, **options: Any
-) -> Any:
+def ask(session: Session, conversation: Conversation[Any], *turns: bytes, **options: Any) -> Any:
     """Run one conversation against a script."""
     return Line(session, turns, **options).run(conversation)
 

@@ -92,5 +92,3 @@ def taken_apart(packet: bytes, agreed: int) -> dict[str, Any]:
         found["attributes"] = reader.lenenc_bytes()
     found["rest"] = reader.rest()
     return found
-
-

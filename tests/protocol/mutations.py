@@ -40,9 +40,7 @@ def apply(
     return turns
 
 
-def _damaged(
-    turn: bytes, at: int, change: Mutation, recordings: Sequence[Recording]
-) -> bytes:
+def _damaged(turn: bytes, at: int, change: Mutation, recordings: Sequence[Recording]) -> bytes:
     before, behind = turn[:at], turn[at:]
     length, data = change.length, change.data
     match change.kind % 7:

@@ -86,7 +86,7 @@ STATE_CHANGED = 0x4000
     [
         (0, b"", ""),
         (0, INFO, INFO.decode()),
-        (0, lenenc_bytes(INFO), "\x1b" + INFO.decode()),
+        (0, lenenc_bytes(INFO), INFO.decode()),
         (CLIENT.SESSION_TRACK, b"", ""),
         (CLIENT.SESSION_TRACK, b"\0", ""),
         (CLIENT.SESSION_TRACK, lenenc_bytes(INFO), INFO.decode()),
@@ -314,9 +314,7 @@ def test_an_empty_result_is_no_set() -> None:
         (FIELD_TYPE.BLOB, 45, 80, 80),
     ],
 )
-def test_length_in_characters(
-    type_code: int, charset: int, length: int, characters: int
-) -> None:
+def test_length_in_characters(type_code: int, charset: int, length: int, characters: int) -> None:
     parsed = parse_column(column("a", type_code, charset, length=length, flags=1), 0)
     assert parsed.description() == ("a", type_code, None, characters, characters, 0, False)
 

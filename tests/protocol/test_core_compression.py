@@ -28,8 +28,11 @@ each_kind = pytest.mark.parametrize("kind", ["zlib", "zstd"])
 
 
 def frame(payload: bytes, number: int = 0, length: int = 0) -> bytes:
-    return len(payload).to_bytes(3, "little") + bytes([number]) + length.to_bytes(3, "little") + (
-        payload
+    return (
+        len(payload).to_bytes(3, "little")
+        + bytes([number])
+        + length.to_bytes(3, "little")
+        + (payload)
     )
 
 

@@ -355,5 +355,3 @@ def test_p36_p37_names_are_in_utf8(charset: str, collation: str | None) -> None:
 def test_a_nul_in_a_name() -> None:
     with pytest.raises(err.ProgrammingError, match="holds a NUL"):
         handshake.text(new_session(), "a\0b")
-
-

@@ -279,9 +279,7 @@ def agreed_session(**more: Any) -> Session:
 
 def test_p24_p34_change_user() -> None:
     session = agreed_session(variables={"a": "1"}, schema="old")
-    line = Line(
-        session, [framed(switch(b"mysql_native_password", OTHER)), framed(ok(), 3), SETUP]
-    )
+    line = Line(session, [framed(switch(b"mysql_native_password", OTHER)), framed(ok(), 3), SETUP])
     chosen = options(user="other", database="new", charset="latin1")
     line.run(handshake.change_user(session, chosen, credentials(b"pw", attributes={"a": "b"})))
     reader = Reader(bytes(line.sent), 4)

@@ -160,9 +160,7 @@ def test_empty_sets(capabilities: int, chunk: int | None) -> None:
 @pytest.mark.parametrize("errno", [1242, 3141, 1406, 1062])
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("rows", [[], ROWS])
-def test_p10_err_among_rows(
-    capabilities: int, errno: int, stream: bool, rows: list[bytes]
-) -> None:
+def test_p10_err_among_rows(capabilities: int, errno: int, stream: bool, rows: list[bytes]) -> None:
     """It ends all sets; the class of the error makes no difference (1406 is a DataError)."""
     session = ready_session(capabilities)
     head = [b"\x01", column()] + ([] if capabilities else [eof(MORE)])
@@ -362,5 +360,3 @@ def test_p61_duplicate_names_are_kept() -> None:
     result = run(ready_session(), result_set([column("a"), column("a")], [row(b"1", b"2")]))
     assert result.rows == [(1, 2)]
     assert [item[0] for item in result.description] == ["a", "a"]
-
-

@@ -165,6 +165,7 @@ def test_endless_switching_is_bounded():
 
 def until_left(act) -> Step:
     """Follow ``act`` until the client hangs up, which it must."""
+
     def run(peer):
         try:
             act(peer)

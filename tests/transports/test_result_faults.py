@@ -138,9 +138,7 @@ def test_an_empty_packet():
 
 
 def test_columns_without_end():
-    broken(
-        send(b"\x01", column("a"), column("b")), match="no end", offers=OFFERS & ~DEPRECATE_EOF
-    )
+    broken(send(b"\x01", column("a"), column("b")), match="no end", offers=OFFERS & ~DEPRECATE_EOF)
 
 
 @pytest.mark.parametrize("sequence", [0, 2, 255])

@@ -114,9 +114,9 @@ def test_a_kill_that_comes_late_must_not_hit_the_next_statement():
 
 def test_a_kill_that_hit_nothing():
     killed = threading.Event()
-    with Server(
-        *asked(much(), wait(killed), end()), query("DO SLEEP(0)"), ok(), *AFTERWARDS
-    ).then(greet(), login(), query(KILL), do(killed.set), ok(), expect(QUIT)) as server:
+    with Server(*asked(much(), wait(killed), end()), query("DO SLEEP(0)"), ok(), *AFTERWARDS).then(
+        greet(), login(), query(KILL), do(killed.set), ok(), expect(QUIT)
+    ) as server:
         cursor = streaming(server)
         conn = cursor.connection
         cursor.close()

@@ -67,9 +67,7 @@ def test_without_tls_where_none_was_asked_for(mode):
 
 
 def test_offered_tls_is_used():
-    with Server(
-        greet(offers=OFFERS_TLS), start_tls(tls()), login(), expect(PING), ok()
-    ) as server:
+    with Server(greet(offers=OFFERS_TLS), start_tls(tls()), login(), expect(PING), ok()) as server:
         conn = server.connect()
         conn.ping()
         assert conn.ssl

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pymy import placeholders, sql, tokens
+from pymy import sql
 from pymy.constants import CR
 from pymy.err import ProgrammingError
-from pymy.sql import LiteralContext, Raw, interpolate
+from pymy.sql import LiteralContext, Raw, interpolate, placeholders, tokens
 
 DEFAULT = LiteralContext()
 NO_BACKSLASH = LiteralContext(no_backslash_escapes=True)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from . import converters
-from .constants import CR
-from .err import DataError, NotSupportedError, ProgrammingError
+from .. import converters
+from ..constants import CR
+from ..err import DataError, NotSupportedError, ProgrammingError
 
 Writer = Callable[[Any], str]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .constants import CLIENT
+from ..constants import CLIENT
 from .dsn import bad_option, suggestion
 
 # Flags that are options of their own.

@@ -7,12 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import charset as charsets
-from .constants import CLIENT
+from .. import charset as charsets
+from ..constants import CLIENT
 from .dsn import bad_option, suggestion
 
 if TYPE_CHECKING:
-    from .options import Options
+    from . import Options
 
 _TEXT = frozenset(["user", "host", "charset", "paramstyle", "zero_dates"])
 _TEXT_OR_NONE = frozenset(
@@ -185,7 +185,7 @@ def _check_session_variables(options: Options) -> None:
 
 
 def _check_tls(options: Options) -> None:
-    from .options import SSLMode
+    from . import SSLMode
 
     if not isinstance(options.ssl_mode, SSLMode):
         raise _type("ssl_mode", options.ssl_mode, "an SSLMode")

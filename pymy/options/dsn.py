@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import unquote
 
-from .constants import CR
-from .err import ProgrammingError
+from ..constants import CR
+from ..err import ProgrammingError
 
 SCHEMES = frozenset({"mysql", "mariadb", "mysql+pymy", "mariadb+pymy"})
 

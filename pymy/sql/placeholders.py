@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from .constants import CR
-from .converters import EMPTY_SEQUENCE
-from .err import ProgrammingError
+from ..constants import CR
+from ..converters import EMPTY_SEQUENCE
+from ..err import ProgrammingError
 from .literals import DEFAULT_CONTEXT, LiteralContext, escape_id
 from .tokens import placeholder_pattern
 

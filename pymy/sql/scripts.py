@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from .err import ProgrammingError
+from ..err import ProgrammingError
 from .literals import LiteralContext, encode
 from .placeholders import ParamStyle, template
 from .tokens import Token, tokenize, unquote

@@ -155,7 +155,8 @@ class Options:
     def from_keywords(cls, dsn: str | None = None, /, **keywords: Any) -> Options:
         """Build options from what `connect()` was given: a URL, keywords and what option files say.
 
-        dsn: `mysql://user:password@host:port/database?name=value#INITIAL SQL`; see `pymy.dsn`.
+        dsn: `mysql://user:password@host:port/database?name=value#INITIAL SQL`; see
+        `pymy.options.dsn`.
         keywords: the fields of this class and PyMySQL's and mysqlclient's names for them. A keyword
         overrides the URL, the URL overrides `read_default_file`.
         Raises TypeError for an unknown keyword or a value of the wrong type, ProgrammingError for

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .. import optionfile
+from ..constants import CR
+from ..err import NotSupportedError
+from . import FIELDS, SSLMode, default_ssl_mode, flags
 from . import dsn as dsn_module
-from . import flags, optionfile
-from .constants import CR
 from .dsn import ALIASES, bad_option, suggestion
-from .err import NotSupportedError
-from .options import FIELDS, SSLMode, default_ssl_mode
 
 # Keywords that are settled here and have no field.
 _OTHER = frozenset(
