@@ -29,6 +29,7 @@ test: $(VENV)/.with-test
 
 lint: $(VENV)/.with-dev
 	$(bin)/ruff check .
+	$(bin)/ruff format --check --quiet .
 
 types: $(VENV)/.with-dev
 	$(bin)/mypy

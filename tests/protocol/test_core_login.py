@@ -203,16 +203,17 @@ def test_setup_statement() -> None:
     assert login.error is None
     statements = [payload[-len(payload) + 3 :] for payload in login.sent()[1:]]
     assert statements[0].endswith(
-        b"SET NAMES utf8mb4 COLLATE utf8mb4_bin, sql_mode='A''B\\\\C', "
+        b"SET NAMES utf8mb4 COLLATE utf8mb4_bin, autocommit=1, sql_mode='A''B\\\\C', "
         b"@@session.wait_timeout=10, @@session.time_zone='+00:00'"
     )
     assert statements[1].endswith(b"SET @a = 1")
 
 
 @pytest.mark.parametrize(("status", "wanted", "shown"), [
-    (2, False, b"autocommit=0"), (0, True, b"autocommit=1"), (0, False, b""), (2, None, b""),
+    (2, False, b"autocommit=0"), (2, True, b"autocommit=1"), (0, True, b"autocommit=1"),
+    (0, False, b"autocommit=0"), (2, None, b""),
 ])  # fmt: skip
-def test_autocommit_is_set_only_when_it_differs(
+def test_autocommit_is_set_whatever_the_status_says(
     status: int, wanted: bool | None, shown: bytes
 ) -> None:
     login = Login(framed(ok(status=status), 2), SETUP, autocommit=wanted)
