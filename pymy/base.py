@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import dataclasses
 import os
 import platform
 import sys
@@ -17,6 +18,7 @@ from . import converters, err
 from .charset import charset_by_id
 from .constants import CR, SERVER_STATUS
 from .options import Options
+from .options.checks import encode_password
 from .protocol.handshake import Credentials
 from .protocol.kinds import Decoding
 from .protocol.packets import Ok
@@ -27,6 +29,12 @@ from .sql import LiteralContext, encode, escape_id
 from .version import __version__
 
 ANSI_QUOTES = int(SERVER_STATUS.SERVER_STATUS_ANSI_QUOTES)
+
+
+# Multi-byte text in UTF-8 holds no byte that these would take for a quote or a backslash.
+_SAFE_FOR_UTF8 = frozenset(
+    {"utf8mb4", "utf8mb3", "utf8", "latin1", "latin2", "latin5", "latin7", "ascii", "binary"}
+)
 
 
 class _Forks:
@@ -59,6 +67,8 @@ class BaseConnection:
 
     def __init__(self, options: Options) -> None:
         self._options = options
+        # the same, as the program changed it since: what a reconnect goes by
+        self._live = options
         self._session = Session()
         self._forks = _Forks.count
         self._result: Result | None = None
@@ -86,7 +96,7 @@ class BaseConnection:
         self.charset = found.name
         self.collation = collation
         self.encoding = codecs.lookup(found.encoding).name
-        self._contexts: dict[tuple[bool, bool], LiteralContext] = {}
+        self._contexts: dict[tuple[bool, bool, bool], LiteralContext] = {}
         self._refresh_decoding()
 
     def _refresh_decoding(self) -> None:
@@ -110,17 +120,27 @@ class BaseConnection:
     def _context(self) -> LiteralContext:
         """How literals must look now: the server reports the SQL mode's part of it (P69)."""
         session = self._session
-        key = (session.no_backslash_escapes, self._ansi_quotes())
+        key = (session.no_backslash_escapes, self._ansi_quotes(), self._reads_unsafely())
         context = self._contexts.get(key)
         if context is None:
             context = self._contexts[key] = LiteralContext(
                 no_backslash_escapes=key[0],
                 ansi_quotes=key[1],
                 encoding=self.encoding,
+                charset=self.charset,
                 encoders=self.encoders,
                 binary_prefix=self._options.binary_prefix,
+                multibyte_unsafe=True if key[2] else None,
             )
         return context
+
+    def _reads_unsafely(self) -> bool:
+        """Tell whether a SET NAMES behind our back made the server read text in a charset where a
+        character may end in a backslash; both servers report character_set_client (P70)."""
+        reported = self._session.variables.get("character_set_client")
+        if reported is None or reported == self.charset:
+            return False
+        return reported not in _SAFE_FOR_UTF8
 
     def _ansi_quotes(self) -> bool:
         session = self._session
@@ -144,9 +164,10 @@ class BaseConnection:
         mapping: encoders by type instead of the connection's, as in PyMySQL.
         TypeError for a type without an encoder.
         """
-        if mapping is not None:
-            return converters.escape_item(obj, self.charset, mapping)
-        return self._context.write(obj)
+        context = self._context
+        if mapping is not None and mapping is not self.encoders:
+            context = dataclasses.replace(context, encoders=mapping)
+        return context.write(obj)
 
     def literal(self, obj: Any) -> str:
         """Write a value as an SQL literal; the same as ``escape(obj)``."""
@@ -162,12 +183,11 @@ class BaseConnection:
 
     # -- what a login takes along
 
-    def _credentials(self) -> Credentials:
-        options = self._options
+    def _credentials(self, options: Options | None = None) -> Credentials:
+        options = options or self._options
         passwords = []
         for password in (options.password, options.password2, options.password3):
-            value = password() if callable(password) else password
-            passwords.append(value.encode("utf-8") if isinstance(value, str) else bytes(value))
+            passwords.append(encode_password(password() if callable(password) else password))
         while len(passwords) > 1 and not passwords[-1]:
             passwords.pop()
         return Credentials(tuple(passwords), self._attributes())
@@ -196,13 +216,28 @@ class BaseConnection:
         session.largest_command = self._options.max_allowed_packet
         self._forks = _Forks.count
         self._forget_transaction()
+        self._take_charset(self._live.charset, self._live.collation)
         return session
+
+    def _remember(self, **changes: Any) -> None:
+        """Keep what the program changed, for the next time this connection connects."""
+        self._live = self._live.replace(**changes)
+
+    def _renew_session(self) -> None:
+        """Go back to the options: the session begins anew on the same link."""
+        self._live = self._options
+        self._forget_transaction()
+        self._take_charset(self._options.charset, self._options.collation)
+
+    @property
+    def _is_forked(self) -> bool:
+        return self._forks != _Forks.count
 
     def _forget_transaction(self) -> None:
         """Take note that a new session begins, without a transaction."""
 
     def _check_process(self) -> None:
-        if self._forks != _Forks.count:
+        if self._is_forked:
             raise err.InterfaceError(
                 CR.CR_FORKED_CONNECTION,
                 "This connection was opened before a fork and belongs to the parent process: "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from . import err
@@ -11,9 +12,9 @@ from .constants import CR
 from .protocol.bulk import execute_each
 from .protocol.columns import Column
 from .protocol.needs import Conversation
-from .protocol.query import fetch_batch, next_result, query
+from .protocol.query import discard, fetch_batch, next_result, query
 from .protocol.result import Description, Result
-from .protocol.stopping import close_stream
+from .protocol.state import READY
 from .rows import RowFactory, unique_names
 from .sql import batches, encode, escape_id, interpolate, row_formatter, split_values
 
@@ -30,6 +31,10 @@ class BaseCursor(Generic[Conn]):
     max_stmt_length = 1024000
 
     _streams = False
+    _gathers = False
+    _batch_at = 0
+    _wants_more = False
+    _command = -1
 
     def __init__(self, connection: Conn, row_factory: RowFactory[Any] | None = None) -> None:
         self.connection: Conn = connection
@@ -76,9 +81,13 @@ class BaseCursor(Generic[Conn]):
         if not isinstance(sql, str):
             sql = bytes(sql).decode(connection.encoding)
         split = split_values(sql, paramstyle=style, context=context)
+        self._gathers = split is not None
         if split is None:
             write = row_formatter(sql, context, style)
             for row in args:
+                if connection._context is not context:  # the statement before changed the SQL mode
+                    context = connection._context
+                    write = row_formatter(sql, context, style)
                 yield self._note(encode(write(row), connection.encoding))
             return
         write = row_formatter(split.row, context, style)
@@ -86,7 +95,7 @@ class BaseCursor(Generic[Conn]):
             split.prefix,
             map(write, args),
             split.suffix,
-            self.max_stmt_length,
+            min(self.max_stmt_length, connection._options.max_allowed_packet - 1),
             encoding=connection.encoding,
         ):
             yield self._note(statement)
@@ -110,23 +119,36 @@ class BaseCursor(Generic[Conn]):
     # -- conversations
 
     def _executing(self, connection: Conn, sql: str | bytes, args: Any) -> Conversation[int]:
-        text = self._mogrify(sql, args)
+        session = connection._session
+        if session.state is not READY:
+            # first, since what is left may hold a change of the SQL mode that literals depend on
+            yield from discard(session)
+        self._executed = text = self._mogrify(sql, args)
         result = yield from query(
-            connection._session,
+            session,
             connection._encode(text),
             stream=self._streams,
             attributes=connection.query_attributes,
         )
-        self._executed = text
         self._take(connection, result)
         return self.rowcount
 
     def _executing_many(
         self, connection: Conn, sql: str | bytes, args: Iterable[Any]
     ) -> Conversation[int | None]:
-        result, total = yield from execute_each(connection._session, self._statements(sql, args))
-        if result is None:
+        session = connection._session
+        yield from discard(session)
+        statements = self._statements(sql, args)
+        first = next(statements, None)
+        if first is None:
             return None
+        result, total = yield from execute_each(
+            session,
+            chain((first,), statements),
+            attributes=connection.query_attributes,
+            gather=self._gathers,
+        )
+        assert result is not None
         self._take(connection, result)
         self.rowcount = total
         return total
@@ -134,6 +156,7 @@ class BaseCursor(Generic[Conn]):
     def _calling(
         self, connection: Conn, procname: str, args: Iterable[Any]
     ) -> Conversation[Iterable[Any]]:
+        yield from discard(connection._session)
         args = args if isinstance(args, Sequence) else tuple(args)
         for statement in self._call_statements(procname, args):
             yield from self._executing(connection, statement, None)
@@ -147,12 +170,16 @@ class BaseCursor(Generic[Conn]):
         return True
 
     def _closing(self, connection: Conn) -> Conversation[None]:
-        return (yield from close_stream(connection._session))
+        return (yield from discard(connection._session))
+
+    def _is_current(self, connection: Conn) -> bool:
+        """Tell whether no other command has gone out since this cursor's."""
+        return connection._session.command_number == self._command
 
     def _has_more(self, connection: Conn) -> bool:
         """Tell whether the server holds more of this cursor's statement."""
         result = self._result
-        if result is None or connection._result is not result or not connection.open:
+        if result is None or not self._is_current(connection) or not connection.open:
             return False
         return result.unread or result.has_next
 
@@ -161,7 +188,7 @@ class BaseCursor(Generic[Conn]):
     def _start(self) -> Conn:
         """Forget the last result; a cursor's own unread rows are dropped without a warning."""
         connection = self._open_connection()
-        if self._result is None or connection._result is not self._result:
+        if not self._is_current(connection):
             connection._warn_unread()
         self._drop_result()
         return connection
@@ -169,11 +196,14 @@ class BaseCursor(Generic[Conn]):
     def _drop_result(self) -> None:
         self._result = None
         self._rows = None
+        self._batch_at = 0
+        self._wants_more = False
         self.description = None
         self.rownumber = 0
 
     def _take(self, connection: Conn, result: Result) -> None:
         self._result = connection._result = result
+        self._command = connection._session.command_number
         self.description = result.description
         self.rowcount = result.affected_rows
         self.lastrowid = result.insert_id
@@ -198,14 +228,16 @@ class BaseCursor(Generic[Conn]):
         self._open_connection()
         if self._result is None and self._executed is None:
             raise err.ProgrammingError(
-                CR.CR_NO_RESULT_SET, "Nothing was executed on this cursor yet: call execute()"
+                CR.CR_NO_RESULT_SET,
+                "Nothing was executed on this cursor yet: call execute()",
+                sent=False,
             )
         return self._rows if self._rows is not None else ()
 
-    def _next_row(self) -> Any:
+    def _next_row(self, end: Any = None) -> Any:
         rows = self._check_result()
         if self.rownumber >= len(rows):
-            return None
+            return end
         row = rows[self.rownumber]
         self.rownumber += 1
         return row
@@ -271,16 +303,14 @@ class Unbuffered(BaseCursor[Conn]):
     """The non-waiting part of a cursor that holds one batch of rows at a time."""
 
     _streams = True
-    _batch_at = 0
 
     def _take(self, connection: Conn, result: Result) -> None:
         super()._take(connection, result)
-        self._rows = None if self._rows is None else []
+        # a list of its own: the result's must not grow with the stream
+        self._rows = None if self._rows is None else list(result.rows)
         self._batch_at = 0
         # not the result's own mark: another command may have dropped the rows
         self._wants_more = result.unread
-
-    _wants_more = False
 
     def _lacks(self, rows: int | None) -> bool:
         """Tell whether fewer rows than that are here and the end was not seen."""
@@ -291,7 +321,7 @@ class Unbuffered(BaseCursor[Conn]):
     def _reading(self, connection: Conn, rows: int | None) -> Conversation[None]:
         while self._lacks(rows):
             result = self._result
-            if result is None or connection._result is not result or not result.unread:
+            if result is None or not self._is_current(connection) or not result.unread:
                 raise self._overtaken()
             try:
                 batch = yield from fetch_batch(connection._session)
@@ -310,10 +340,15 @@ class Unbuffered(BaseCursor[Conn]):
         if self._result is not None and not self._result.unread:
             self.warning_count = self._result.warning_count
 
-    def _next_row(self) -> Any:
+    def _check_current(self, connection: Conn) -> None:
+        """Refuse to go on behind another command, however many rows are here by chance."""
+        if not self._is_current(connection) and (self._held() or self._wants_more):
+            raise self._overtaken()
+
+    def _next_row(self, end: Any = None) -> Any:
         if not self._held():
             self._raise_failure()
-            return None
+            return end
         row = self._rows[self._batch_at]
         self._batch_at += 1
         self.rownumber += 1
@@ -367,6 +402,10 @@ class DictRows:
     _sequence = list
 
     def _row_maker(self, columns: tuple[Column, ...]) -> Callable[[tuple[Any, ...]], Any]:
+        factory = getattr(self, "row_factory", None)
+        if factory is not None:
+            made: Callable[[tuple[Any, ...]], Any] = factory(columns)
+            return made
         names = unique_names(columns)
         make = self.dict_type
         return lambda row: make(zip(names, row, strict=True))

@@ -9,20 +9,20 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from pymy.protocol.state import CLOSED, CONNECTING
-
 from . import err
+from .basecursor import DictRows
 from .constants import CR
 from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
-from .options import Options
+from .options import from_call
 from .protocol import commands, handshake, transactions
 from .protocol.needs import Conversation
 from .protocol.query import next_result, query
 from .protocol.result import Result
 from .protocol.setup import names_clause
+from .protocol.state import CLOSED, CONNECTING
 from .rows import RowFactory
 from .transactions import Transactional
-from .transport import Deadline, SocketTransport, dial
+from .transport import Deadline, SocketTransport, dial, positive
 
 T = TypeVar("T")
 
@@ -45,12 +45,7 @@ class Connection(Transactional):
     def __init__(self, dsn: str | None = None, *positional: Any, **options: Any) -> None:
         # first of all, so that __del__ of a half-made object finds it
         self._transport: SocketTransport | None = None
-        if dsn is not None and "://" not in dsn:
-            positional = (dsn, *positional)
-            dsn = None
-        if positional:
-            options.update(zip(_POSITIONS, positional, strict=False))
-        chosen = Options.from_keywords(dsn, **options)
+        chosen = from_call(dsn, positional, options)
         super().__init__(chosen)
         self.cursorclass: type[Cursor] = chosen.cursorclass or Cursor
         if not chosen.defer_connect:
@@ -67,9 +62,10 @@ class Connection(Transactional):
             raise err.InterfaceError(
                 CR.CR_BAD_PARAMETER, "The connection is open already: close() it first"
             )
-        self._connect(self._options, sock)
+        self._connect(sock)
 
-    def _connect(self, options: Options, sock: socket.socket | None = None) -> None:
+    def _connect(self, sock: socket.socket | None = None) -> None:
+        options = self._live
         deadline = Deadline(options.connect_timeout, "connect_timeout")
         credentials = self._credentials()
         session = self._begin_session()
@@ -93,7 +89,7 @@ class Connection(Transactional):
         if transport is None or not self._session.usable():
             conversation.close()
             raise self._unusable()
-        deadline = None if timeout is None else Deadline(timeout, "timeout")
+        deadline = None if timeout is None else Deadline(positive(timeout), "timeout")
         return transport.run(self._session, conversation, deadline)
 
     def _unusable(self) -> err.Error:
@@ -111,10 +107,11 @@ class Connection(Transactional):
         if self._session.state is CLOSED or self._transport is None:
             raise err.InterfaceError(CR.CR_CONNECTION_CLOSED, "Already closed", sent=False)
         transport, self._transport = self._transport, None
-        if self._forks_differ():
+        session = self._session
+        if self._is_forked:
+            session.move(CLOSED)
             transport.close()
             return
-        session = self._session
         try:
             with suppress(err.Error, OSError):
                 # a server that reads nothing must not keep the program from leaving
@@ -125,20 +122,13 @@ class Connection(Transactional):
                 transport.shut_down()
             transport.close()
 
-    def _forks_differ(self) -> bool:
-        try:
-            self._check_process()
-        except err.InterfaceError:
-            return True
-        return False
-
     def abort(self) -> None:
         """Close the socket at once, without a word; a running statement goes on at the server."""
         transport, self._transport = self._transport, None
         if self._session.state is not CLOSED:
             self._session.move(CLOSED)
         if transport is not None:
-            if not self._forks_differ():
+            if not self._is_forked:
                 transport.shut_down()
             transport.close()
 
@@ -152,9 +142,11 @@ class Connection(Transactional):
     def __del__(self) -> None:
         transport = getattr(self, "_transport", None)
         if transport is not None:
-            if not self._forks_differ() and self.open:
-                warnings.warn(f"unclosed {self!r}: call close()", ResourceWarning, 2, self)
-            transport.close()
+            try:
+                if not self._is_forked and self.open:
+                    warnings.warn(f"unclosed {self!r}: call close()", ResourceWarning, 2, self)
+            finally:
+                transport.close()
 
     def fileno(self) -> int:
         """Return the socket's file descriptor."""
@@ -196,19 +188,18 @@ class Connection(Transactional):
         args: Any = None,
         *,
         row_factory: RowFactory[Any] | None = None,
+        timeout: float | None = None,
     ) -> Iterator[Any]:
         """Iterate over a result in flat memory.
 
-        One round trip, then reads as the rows are used. Leaving the loop early closes the cursor:
-        little is read to its end, much is killed. See ``SSCursor``.
+        The statement is sent when the first row is asked for, in one round trip; more is read as
+        the rows are used. ``timeout`` seconds bound the first answer. Leaving the loop early closes
+        the cursor: little is read to its end, much is killed. See ``SSCursor``.
         """
-        cursor = self.cursor(SSCursor, row_factory=row_factory)
-        cursor.execute(query, args)
-        return self._stream(cursor)
-
-    @staticmethod
-    def _stream(cursor: Any) -> Iterator[Any]:
+        dicts = issubclass(self.cursorclass, DictRows)
+        cursor = self.cursor(SSDictCursor if dicts else SSCursor, row_factory=row_factory)
         with cursor:
+            cursor.execute(query, args, timeout=timeout)
             yield from cursor
 
     def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
@@ -243,10 +234,10 @@ class Connection(Transactional):
         try:
             self._run(commands.ping(self._session))
         except err.Error:
-            if not reconnect:
+            if not reconnect or self.open:  # open: busy with a command of another thread
                 raise
             self.abort()
-            self._connect(self._options)
+            self._connect()
 
     def select_db(self, db: str) -> None:
         """Change the default schema (COM_INIT_DB)."""
@@ -257,6 +248,7 @@ class Connection(Transactional):
         clause = names_clause(charset, collation)
         self._run(transactions.run(self._session, f"SET {clause}"))
         self._take_charset(charset, collation)
+        self._remember(charset=charset, collation=collation)
 
     def set_charset(self, charset: str) -> None:
         """Change the connection's charset; PyMySQL's older name of ``set_character_set``."""
@@ -285,7 +277,7 @@ class Connection(Transactional):
         the login is repeated.
         """
         self._run(handshake.reset(self._session, self._options, self._credentials()))
-        self._after_login()
+        self._renew_session()
 
     def change_user(
         self,
@@ -300,22 +292,12 @@ class Connection(Transactional):
         """
         changes = {"user": user, "password": password, "database": database, "charset": charset}
         options = self._options.replace(**{k: v for k, v in changes.items() if v is not None})
-        previous, self._options = self._options, options
-        try:
-            self._run(handshake.change_user(self._session, options, self._credentials()))
-        except BaseException:
-            self._options = previous
-            raise
+        session = self._session
+        self._run(handshake.change_user(session, options, self._credentials(options)))
         assert self._transport is not None
-        self._transport.options = options  # a second connection, for a kill, logs in by them
-        self._after_login()
+        self._transport.options = self._options = options
+        self._renew_session()
 
-    def _after_login(self) -> None:
-        self._forget_transaction()
-        self._take_charset(self._options.charset, self._options.collation)
-
-
-_POSITIONS = ("host", "user", "password", "database", "port", "unix_socket")
 
 # What programs written for PyMySQL import from here.
 DEFAULT_CHARSET = "utf8mb4"

@@ -30,26 +30,41 @@ T = TypeVar("T")
 _ESCAPES = [chr(code) for code in range(128)]
 for _char, _escape in {"\0": "0", "\n": "n", "\r": "r", "\x1a": "Z"}.items():
     _ESCAPES[ord(_char)] = "\\" + _escape
-for _char in "\\'\"":
+for _char in '\\"':
     _ESCAPES[ord(_char)] = "\\" + _char
+# Not \', which ends the string where NO_BACKSLASH_ESCAPES holds and nobody knows it.
+_ESCAPES[ord("'")] = "''"
 
 
 # Values to SQL ------------------------------------------------------------
 
 
 def escape_string(value: str, mapping: Any = None) -> str:
-    """Return `value` with backslash escapes, without quotes around it.
+    """Return `value` with backslash escapes and doubled quotes, to be put between single quotes.
 
-    Wrong on a connection in the mode NO_BACKSLASH_ESCAPES: `Connection.escape` knows the mode,
-    this does not.
+    In the mode NO_BACKSLASH_ESCAPES the string ends where it should, with backslashes it did not
+    have: `Connection.escape` knows the mode, this does not.
     """
-    return value.translate(_ESCAPES)
+    return str.translate(value, _ESCAPES)
+
+
+def double_quotes(value: str) -> str:
+    """Return `value` with its single quotes doubled and nothing else."""
+    return value.replace("'", "''")
+
+
+def plain_text(value: Any) -> str:
+    """Return the characters of a string, `str()` of anything else, as an exact `str`.
+
+    Members of str enums print something else than what they hold, and a subclass may have
+    operators of its own.
+    """
+    return str.__str__(value if issubclass(type(value), str) else str(value))
 
 
 def escape_str(value: Any, mapping: Any = None) -> str:
     """Return `str(value)` as a quoted string."""
-    # Members of str enums print something else than what they hold.
-    return f"'{escape_string(value if isinstance(value, str) else str(value))}'"
+    return f"'{escape_string(plain_text(value))}'"
 
 
 def escape_bytes(value: Any, mapping: Any = None) -> str:
@@ -60,12 +75,12 @@ def escape_bytes(value: Any, mapping: Any = None) -> str:
 
     Source: https://dev.mysql.com/doc/refman/8.4/en/hexadecimal-literals.html
     """
-    return f"_binary X'{value.hex()}'"
+    return f"_binary X'{memoryview(value).tobytes().hex()}'"
 
 
 def escape_buffer(value: Any, mapping: Any = None) -> str:
     """Return the memory of a memoryview or array as `escape_bytes` does."""
-    return f"_binary X'{value.tobytes().hex()}'"
+    return escape_bytes(value)
 
 
 def escape_None(value: Any, mapping: Any = None) -> str:
@@ -81,7 +96,22 @@ def escape_bool(value: Any, mapping: Any = None) -> str:
 def escape_int(value: Any, mapping: Any = None) -> str:
     """Return the digits of an integer of any size."""
     # Not str(): members of IntEnum and integers of other libraries print otherwise.
-    return int.__repr__(int(value))
+    try:
+        return int.__repr__(int(value))
+    except ValueError as error:
+        refuse_too_long(error)
+        raise
+
+
+def refuse_too_long(error: ValueError) -> None:
+    """Raise DataError when the error is Python's for an integer of too many digits to print."""
+    if "for integer string conversion" in str(error):
+        raise DataError(
+            CR.CR_BAD_PARAMETER,
+            "an integer has more digits than Python prints, and far more than the 65 that fit any "
+            "column: pass it as text",
+            sent=False,
+        ) from None
 
 
 def escape_float(value: Any, mapping: Any = None) -> str:
@@ -104,12 +134,14 @@ def Decimal2Literal(value: Decimal, mapping: Any = None) -> str:
     server reads a
     DOUBLE: its DECIMAL ends at 65 digits anyway.
     """
-    text = str(value)
-    if not value.is_finite():
+    # Unbound here and below: a subclass may print, compare and subtract in its own way.
+    text = Decimal.__str__(value)
+    if not Decimal.is_finite(value):
         message = f"Decimal('{text}') has no place in MySQL: pass None for NULL instead"
         raise DataError(CR.CR_BAD_PARAMETER, message, sent=False)
     # An exponent would make it a DOUBLE.
-    return format(value, "f") if "E" in text and -82 < value.adjusted() < 82 else text
+    small = "E" in text and -82 < Decimal.adjusted(value) < 82
+    return Decimal.__format__(value, "f") if small else text
 
 
 def escape_date(value: datetime.date, mapping: Any = None) -> str:
@@ -128,7 +160,6 @@ def escape_datetime(value: datetime.datetime, mapping: Any = None) -> str:
     return f"'{_isoformat(value, ' ')}'"
 
 
-# Unbound: subclasses of other libraries print more than MySQL takes.
 _isoformat = datetime.datetime.isoformat
 _AWARE = (
     "{!r} has a time zone, which a DATETIME or TIMESTAMP column does not keep: "
@@ -151,7 +182,8 @@ def escape_timedelta(value: datetime.timedelta, mapping: Any = None) -> str:
 
     Source: https://dev.mysql.com/doc/refman/8.4/en/time.html
     """
-    sign, size = ("-", -value) if value.days < 0 else ("", value)
+    size = datetime.timedelta.__abs__(value)
+    sign = "-" if datetime.timedelta.__lt__(value, datetime.timedelta()) else ""
     if size > _TIME_LIMIT:
         message = f"{value!r} does not fit a TIME, -838:59:59 to 838:59:59: store it as a number"
         raise DataError(CR.CR_BAD_PARAMETER, message, sent=False)
@@ -246,7 +278,7 @@ def escape_dict(
 
 def escape_uuid(value: uuid.UUID, mapping: Any = None) -> str:
     """Return the quoted text of a UUID."""
-    return f"'{value}'"
+    return f"'{uuid.UUID.__str__(value)}'"
 
 
 # Texts to values ----------------------------------------------------------

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from .basecursor import BaseCursor, DictRows, Unbuffered
 
 if TYPE_CHECKING:
     from .connections import Connection  # noqa: F401 - named in the bases
+
+
+# What stands behind the last row; None may be a row, of a factory's making.
+END = object()
 
 
 class Cursor(BaseCursor["Connection"]):
@@ -19,7 +23,7 @@ class Cursor(BaseCursor["Connection"]):
     Source: https://peps.python.org/pep-0249/#cursor-objects
     """
 
-    def __enter__(self) -> Cursor:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -29,8 +33,8 @@ class Cursor(BaseCursor["Connection"]):
         return self
 
     def __next__(self) -> Any:
-        row = self.fetchone()
-        if row is None:
+        row = self._next_row(END)
+        if row is END:
             raise StopIteration
         return row
 
@@ -112,22 +116,32 @@ class SSCursor(Unbuffered["Connection"], Cursor):
     second connection.
     """
 
+    def __next__(self) -> Any:
+        row = self._row(END)
+        if row is END:
+            raise StopIteration
+        return row
+
     def _hold(self, rows: int | None) -> None:
         """Read until that many rows are here, or the result ends."""
         connection = self._open_connection()
+        self._check_current(connection)
         if self._lacks(rows):
             connection._run(self._reading(connection, rows))
 
-    def fetchone(self) -> Any:
-        """Return the next row, None behind the last."""
-        rows, at = self._rows, self._batch_at
-        if rows is None or at >= len(rows) or self.connection is None:
+    def _row(self, end: Any) -> Any:
+        rows, at, connection = self._rows, self._batch_at, self.connection
+        if rows is None or at >= len(rows) or not connection or not self._is_current(connection):
             self._hold(1)
-            return self._next_row()
+            return self._next_row(end)
         self._batch_at = at + 1
         self.rownumber += 1
         make = self._make
         return rows[at] if make is None else make(rows[at])
+
+    def fetchone(self) -> Any:
+        """Return the next row, None behind the last."""
+        return self._row(None)
 
     def fetchmany(self, size: int | None = None) -> Any:
         """Return the next ``size`` rows (default ``arraysize``), fewer at the end."""
@@ -142,7 +156,7 @@ class SSCursor(Unbuffered["Connection"], Cursor):
 
     def fetchall_unbuffered(self) -> Iterator[Any]:
         """Iterate over the rows that are left."""
-        return iter(self.fetchone, None)
+        return iter(self)
 
     def read_next(self) -> Any:
         """Return the next row, None behind the last (PyMySQL's name)."""
@@ -151,7 +165,7 @@ class SSCursor(Unbuffered["Connection"], Cursor):
     def scroll(self, value: int, mode: str = "relative") -> None:
         """Skip rows forward; an unbuffered result knows no way back."""
         for _ in range(self._forward(value, mode)):
-            if self.fetchone() is None:
+            if self._row(END) is END:
                 raise IndexError("scroll() went past the last row")
 
 

@@ -61,12 +61,13 @@ class Error(MySQLError):
         *args: Any,
         sqlstate: str | None = None,
         fatal: bool | None = None,
-        sent: bool = True,
+        sent: bool | None = None,
         mariadb: bool = False,
     ) -> None:
         super().__init__(*args)
         self.sqlstate = sqlstate
-        self.sent = sent
+        # pymy's own numbers are of errors it found before anything went out
+        self.sent = not 2900 <= self.errno <= 2999 if sent is None else sent
         self.mariadb = mariadb
         self.fatal = _is_fatal(self.errno, mariadb) if fatal is None else fatal
 
@@ -227,7 +228,10 @@ _FATAL_MYSQL = frozenset({3032, 3169, 4031})  # offline mode, session killed, wa
 _FATAL_MARIADB = frozenset({1927})  # connection killed
 
 # Errors that end a connection from the client's side: cannot connect, gone, lost, TLS, malformed.
-_FATAL_CLIENT = frozenset({2001, 2002, 2003, 2004, 2005, 2006, 2007, 2012, 2013, 2026, 2027, 2055})
+_FATAL_CLIENT = frozenset(
+    {2001, 2002, 2003, 2004, 2005, 2006, 2007, 2012, 2013, 2026, 2027, 2055}
+    | {2901, 2903}  # closed, forked
+)
 
 _RETRY_QUERY = frozenset({1205, 1615})  # lock wait timeout, statement needs to be prepared again
 _RETRY_TRANSACTION = frozenset(
@@ -241,7 +245,7 @@ _RETRY_TRANSACTION = frozenset(
 )
 _RETRY_CONNECTION = frozenset(
     {1040, 1042, 1053, 1080, 1135, 1152, *range(1155, 1162), 1184, 1203, 1226}
-    | {2001, 2002, 2003, 2004, 2005, 2006, 2012, 2013, 2055}
+    | {2001, 2002, 2003, 2004, 2005, 2006, 2012, 2013, 2055, 2901, 2903}
 )
 _READ_ONLY = frozenset({1290, 1836})
 _RETRY_MYSQL = {

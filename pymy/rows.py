@@ -10,7 +10,7 @@ the tuple of its values::
 from __future__ import annotations
 
 import unicodedata
-from collections import namedtuple
+from collections import Counter, namedtuple
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from keyword import iskeyword
@@ -28,15 +28,33 @@ RowFactory = Callable[[Sequence[Column]], Make[T]]
 def unique_names(columns: Sequence[Column]) -> list[str]:
     """Return the columns' names; one that came before gets its table in front (as PyMySQL does),
     and a number where even that came before, so that no value is lost."""
-    names: list[str] = []
+    names = _Names()
     for column in columns:
-        name = column.name if column.name not in names else f"{column.table}.{column.name}"
-        number, base = 2, name
-        while name in names:
-            name = f"{base}.{number}"
+        name = column.name if column.name not in names.taken else f"{column.table}.{column.name}"
+        names.add(name)
+    return names.taken_in_order
+
+
+class _Names:
+    """Names made unique by numbers, in time that grows as their count: a server may send a
+    thousand columns of one name."""
+
+    def __init__(self) -> None:
+        self.taken: set[str] = set()
+        self.taken_in_order: list[str] = []
+        self._numbers: dict[str, int] = {}
+
+    def add(self, base: str, separator: str = ".") -> str:
+        name = base
+        # Names are never given back, so the search goes on where the last one ended.
+        number = self._numbers.get(base, 2)
+        while name in self.taken:
+            name = f"{base}{separator}{number}"
             number += 1
-        names.append(name)
-    return names
+        self._numbers[base] = number
+        self.taken.add(name)
+        self.taken_in_order.append(name)
+        return name
 
 
 def tuple_row(columns: Sequence[Column]) -> Make[tuple[Any, ...]]:
@@ -51,8 +69,9 @@ def dict_row(columns: Sequence[Column]) -> Make[dict[str, Any]]:
 
 
 def namedtuple_row(columns: Sequence[Column]) -> Make[Any]:
-    """Rows as named tuples; what Python allows no name (``count(*)``, ``class``) is cleaned."""
-    names: list[str] = []
+    """Rows as named tuples; what Python allows no name (``count(*)``, ``class``) is cleaned, and
+    numbered where two become the same: ``a_b``, ``a_b_2``."""
+    names = _Names()
     for name in unique_names(columns):
         # Python folds names by NFKC, and not all that is a letter or digit to str is one in a name
         folded = unicodedata.normalize("NFKC", name)
@@ -60,11 +79,9 @@ def namedtuple_row(columns: Sequence[Column]) -> Make[Any]:
         clean = "_".join(parts).strip("_") or "column"
         if not clean.isidentifier() or iskeyword(clean):
             clean = f"f_{clean}"
-        while clean in names:
-            clean += "_"
-        names.append(clean)
+        names.add(clean, "_")
     make_class: Any = namedtuple  # mypy wants the fields written out; they are known at run time
-    row: Any = make_class("Row", names)
+    row: Any = make_class("Row", names.taken_in_order)
     make: Make[Any] = row._make
     return make
 
@@ -82,8 +99,9 @@ def dataclass_row(cls: type[T]) -> RowFactory[T]:
             wanted = [field for field in fields(cls) if field.init]
             known = {field.name for field in wanted}
             unknown = [name for name in names if name not in known]
-            if unknown or len(set(names)) != len(names):
-                shown = ", ".join(unknown or sorted({n for n in names if names.count(n) > 1}))
+            present = Counter(names)
+            if unknown or len(present) != len(names):
+                shown = ", ".join(unknown or sorted(n for n, count in present.items() if count > 1))
                 raise err.ProgrammingError(
                     CR.CR_BAD_PARAMETER,
                     f"{cls.__name__} has no single field for the column(s) {shown}; "
@@ -92,7 +110,7 @@ def dataclass_row(cls: type[T]) -> RowFactory[T]:
             missing = [
                 field.name for field in wanted
                 if field.default is MISSING and field.default_factory is MISSING
-                and field.name not in names
+                and field.name not in present
             ]  # fmt: skip
             if missing:
                 raise err.ProgrammingError(
@@ -115,13 +133,11 @@ def nested_row(columns: Sequence[Column]) -> Make[dict[str, dict[str, Any]]]:
 
     A name that occurs again in the same table is numbered, ``total.2``.
     """
-    places: list[tuple[str, str]] = []
-    for column in columns:
-        place, number = (column.table, column.name), 2
-        while place in places:
-            place = (column.table, f"{column.name}.{number}")
-            number += 1
-        places.append(place)
+    names: dict[str, _Names] = {}
+    places = [
+        (column.table, names.setdefault(column.table, _Names()).add(column.name))
+        for column in columns
+    ]
 
     def make(row: tuple[Any, ...]) -> dict[str, dict[str, Any]]:
         nested: dict[str, dict[str, Any]] = {}

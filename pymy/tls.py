@@ -105,6 +105,8 @@ def _load_own_certificate(context: ssl.SSLContext, options: Options) -> None:
 def _build(options: Options) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = options.ssl_mode is SSLMode.VERIFY_IDENTITY
+    # A certificate's common name is text for people (RFC 9525); authorities check the other names.
+    context.hostname_checks_common_name = False
     verify = options.ssl_mode >= SSLMode.VERIFY_CA
     context.verify_mode = ssl.CERT_REQUIRED if verify else ssl.CERT_NONE
     # The certificates that MySQL makes for itself have no key usage, which 3.13 began to demand.

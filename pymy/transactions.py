@@ -18,6 +18,12 @@ class Transaction(BaseTransaction):
     Entering sends START TRANSACTION (or SAVEPOINT), leaving sends COMMIT (or RELEASE SAVEPOINT);
     an exception in the block sends ROLLBACK (or ROLLBACK TO SAVEPOINT) and goes on. One round trip
     each.
+
+    Entering and leaving raise OperationalError 1213 with ``retry`` TRANSACTION when the server has
+    rolled the transaction back and the block caught that error; nothing is committed then. They
+    raise ProgrammingError for a block that is entered twice, or left after ``reset()``,
+    ``change_user()`` or a reconnect within it, when nothing is sent, or left before one within it,
+    when it is rolled back. An exception that leaves the block goes before these.
     """
 
     _connection: Transactional
@@ -33,7 +39,11 @@ class Transaction(BaseTransaction):
 
 
 class Transactional(BaseTransactional):
-    """The transaction methods of a blocking connection; one round trip a statement."""
+    """The transaction methods of a blocking connection; one round trip a statement.
+
+    Within a block of ``transaction()`` all but ``transaction()`` itself, ``xid()`` and
+    ``tpc_recover()`` raise ProgrammingError and send nothing: the block's end decides.
+    """
 
     @abstractmethod
     def _run(self, conversation: Conversation[T], timeout: float | None = None) -> T: ...
@@ -51,7 +61,10 @@ class Transactional(BaseTransactional):
         self._run(self._ending("ROLLBACK"))
 
     def autocommit(self, value: bool) -> None:
-        """Switch autocommit, if it is not so already; switching it on commits what is open."""
+        """Switch autocommit, if it is not so already; switching it on commits what is open.
+
+        A reconnect keeps it.
+        """
         self._run(self._switching(bool(value)))
 
     def transaction(
@@ -88,11 +101,14 @@ class Transactional(BaseTransactional):
         self._run(self._xa_preparing())
 
     def tpc_commit(self, xid: Xid | None = None) -> None:
-        """Commit what ``tpc_begin`` started, in one phase if not prepared, or a recovered xid."""
+        """Commit what ``tpc_begin`` started, in one phase if not prepared, or a recovered xid.
+
+        After an error, ``tpc_rollback()`` ends the transaction.
+        """
         self._run(self._xa_committing(xid))
 
     def tpc_rollback(self, xid: Xid | None = None) -> None:
-        """Roll back what ``tpc_begin`` started, or a recovered xid."""
+        """Roll back what ``tpc_begin`` started, also after a deadlock, or a recovered xid."""
         self._run(self._xa_rolling_back(xid))
 
     def tpc_recover(self) -> list[Xid]:

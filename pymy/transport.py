@@ -28,6 +28,15 @@ from .tls import build_context
 T = TypeVar("T")
 
 
+def positive(seconds: float) -> float:
+    """Refuse a time-out that has passed already: it would cost a healthy connection."""
+    if not seconds > 0:
+        raise err.ProgrammingError(
+            CR.CR_BAD_PARAMETER, f"timeout={seconds!r} is no time: use seconds above 0, or None"
+        )
+    return seconds
+
+
 class Deadline:
     """A moment after which a call gives up; ``name`` and ``seconds`` are for the error."""
 
@@ -170,6 +179,7 @@ class SocketTransport:
         self._read_timeout = options.read_timeout
         self._write_timeout = options.write_timeout
         self._set: float | None = sock.gettimeout()
+        self._by: tuple[str, float | None] = ("", None)
         self._pieces: Iterator[bytes] | None = None
         self.local = sock.family == getattr(socket, "AF_UNIX", None)
 
@@ -181,8 +191,8 @@ class SocketTransport:
         Whatever interrupts it, a KeyboardInterrupt too, may have cost bytes: the connection is
         then closed, never used half-read.
         """
-        need = session.start(conversation)
         try:
+            need = session.start(conversation)
             while need is not DONE:
                 if need is READ:
                     need = self._receive(session, deadline)
@@ -195,41 +205,52 @@ class SocketTransport:
                 else:
                     need = session.resume(self._kill(session))
         except BaseException:
-            session.abandon()
-            self.close()
+            if session.runs(conversation):  # else it was refused, or had ended already
+                session.abandon()
+                self.close()
             raise
+        finally:
+            self._pieces = None
         if session.state is BROKEN:
             self.close()
         result: T = session.result()
         return result
 
-    def _limit(self, timeout: float | None, deadline: Deadline | None) -> None:
-        if deadline is not None:
-            left = deadline.left()
-            if left is not None and (timeout is None or left < timeout):
-                timeout = left
+    def _limit(self, name: str, timeout: float | None, deadline: Deadline | None) -> None:
+        """Set the socket's time-out, and note by which setting."""
+        self._by = (name, timeout)
+        if deadline is not None and deadline.at is not None:
+            left = deadline.at - time.monotonic()
+            if timeout is None or left < timeout:
+                self._by = (deadline.name, deadline.seconds)
+                timeout = deadline.left()
         if timeout != self._set:
             self.sock.settimeout(timeout)
             self._set = timeout
 
     def _receive(self, session: Session, deadline: Deadline | None) -> Need:
+        patience = session.patience
         try:
-            if deadline is not None or self._set != self._read_timeout:
-                self._limit(self._read_timeout, deadline)
+            if patience is not None:
+                self._limit("patience", patience, deadline)
+            elif deadline is not None or self._set != self._read_timeout:
+                self._limit("read_timeout", self._read_timeout, deadline)
             count = self.sock.recv_into(session.space())
         except OSError as exc:
-            return self._lost(session, exc, "read_timeout", deadline)
+            if patience is not None and isinstance(exc, TimeoutError) and self._by[0] == "patience":
+                return session.resume(True)
+            return self._lost(session, exc)
         return session.filled(count) if count else session.eof()
 
     def _send(self, session: Session, deadline: Deadline | None) -> Need:
         try:
             if deadline is not None or self._set != self._write_timeout:
-                self._limit(self._write_timeout, deadline)
+                self._limit("write_timeout", self._write_timeout, deadline)
             count = self.sock.send(session.output())
         except OSError as exc:
             if not isinstance(exc, TimeoutError):
                 self._hear_out(session)
-            return self._lost(session, exc, "write_timeout", deadline)
+            return self._lost(session, exc)
         return session.sent(count)
 
     def _hear_out(self, session: Session) -> None:
@@ -239,31 +260,27 @@ class SocketTransport:
             count = self.sock.recv_into(session.space())
             session.received(count)
 
-    def _lost(self, session: Session, exc: OSError, option: str, deadline: Deadline | None) -> Need:
+    def _lost(self, session: Session, exc: OSError) -> Need:
         # the system's own time-outs (keepalive) have a number, those of the settings have none
         if not isinstance(exc, TimeoutError) or exc.errno is not None:
             return session.lost(str(exc), exc)
-        name, seconds = option, getattr(self.options, option)
-        if (
-            deadline is not None
-            and deadline.seconds is not None
-            and (seconds is None or deadline.seconds < seconds)
-        ):
-            name, seconds = deadline.name, deadline.seconds
+        name, seconds = self._by
+        if seconds is None:
+            raise exc  # no setting's: a signal handler of the program raised it
         return session.lost(f"timed out, {name}={seconds:g} s", exc)
 
     def _start_tls(self, session: Session, deadline: Deadline | None) -> Need:
         options = self.options
         name = options.ssl_server_hostname or ("localhost" if self.local else options.host)
         try:
-            self._limit(None, deadline)
+            self._limit("read_timeout", self._read_timeout, deadline)
             # kept before the handshake, so that whatever interrupts that finds the socket to close
             self.sock = build_context(options).wrap_socket(
                 self.sock, server_hostname=name, do_handshake_on_connect=False
             )
             self.sock.do_handshake()
         except TimeoutError as exc:
-            return self._lost(session, exc, "read_timeout", deadline)
+            return self._lost(session, exc)
         except (ssl.SSLError, OSError, ValueError) as exc:
             return session.lost(
                 f"TLS could not start: {exc}. See the ssl options",
@@ -290,6 +307,8 @@ class SocketTransport:
         return session.resume(piece)
 
     def _readable(self) -> bool:
+        if not hasattr(select, "poll"):  # Windows
+            return bool(select.select((self.sock,), (), (), 0)[0])
         poll = select.poll()
         poll.register(self.sock, select.POLLIN)
         return bool(poll.poll(0))

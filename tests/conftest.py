@@ -68,7 +68,8 @@ class Given:
             self.version = conn.server_version
             self.unix_socket = conn.unix_socket
             self.host, self.port = conn.host, conn.port
-            self.user, self.password = conn.user, conn.password
+            self.user = conn.user
+            self.password = self.tcp_password = conn.password
 
     def dsn_for(self, database: str) -> str:
         return urlsplit(self.dsn)._replace(path=f"/{database}").geturl()
@@ -210,7 +211,7 @@ def tcp_dsn(server: Any, db: str) -> str:
         if server.unix_socket:
             pytest.skip("PYMY_TEST_DSN gives no TCP address")
         return server.dsn_for(db)
-    return f"mysql://{server.user}@{server.host}:{server.port}/{db}"
+    return server.tcp_dsn_for(db)
 
 
 @pytest.fixture

@@ -204,4 +204,22 @@ def default_ssl_mode(unix_socket: str | None) -> SSLMode:
     return SSLMode.PREFERRED if unix_socket is None else SSLMode.DISABLED
 
 
+_POSITIONS = ("host", "user", "password", "database", "port", "unix_socket")
+
+
+def from_call(dsn: str | None, positional: Sequence[Any], keywords: Mapping[str, Any]) -> Options:
+    """Build options from the arguments of `connect()`: a URL, or values by mysqlclient's order."""
+    if dsn is None or "://" not in dsn:
+        if dsn is not None or positional:
+            positional = (dsn, *positional)
+        dsn = None
+    if len(positional) > len(_POSITIONS):
+        raise TypeError(f"connect() takes {len(_POSITIONS)} values by position at most")
+    given = dict(zip(_POSITIONS, positional, strict=False))
+    twice = sorted(given.keys() & keywords.keys())
+    if twice:
+        raise TypeError(f"connect() got {twice[0]!r} by position and by keyword")
+    return Options.from_keywords(dsn, **{**keywords, **given})
+
+
 FIELDS = {spec.name: spec for spec in dataclasses.fields(Options)}

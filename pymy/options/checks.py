@@ -56,7 +56,17 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
     "zero_dates": ("str", "none", "raise"),
     "compress": ("zlib", "zstd", None),
 }
+_OWN_OPTIONS = {
+    "names": "charset",
+    "character_set_client": "charset",
+    "character_set_connection": "charset",
+    "character_set_results": "charset",
+    "collation_connection": "collation",
+    "sql_mode": "sql_mode",
+    "autocommit": "autocommit",
+}
 _LEVELS = {"zlib": 9, "zstd": 22}
+_SURROGATE = "has half a surrogate pair, which is no character: it was decoded by another charset"
 MAX_TIMEOUT = 31_536_000  # a year, as in PyMySQL
 MAX_PACKET = 1 << 30  # the servers' own bound
 
@@ -88,6 +98,8 @@ def _check_types(options: Options) -> None:
     for name in _PASSWORDS:
         if not isinstance(get(name), str | bytes) and not callable(get(name)):
             raise _type(name, get(name), "text, bytes or a callable that returns them")
+        if not callable(get(name)):
+            encode_password(get(name))
     for name in _PATHS:
         if not isinstance(get(name), str | os.PathLike | None):
             raise _type(name, get(name), "a path")
@@ -126,9 +138,38 @@ def _check_address(options: Options) -> None:
     if options.unix_socket is None and not options.host:
         raise bad_option("Give host or unix_socket.")
     # A socket of the abstract namespace starts with NUL; in the middle of any name it ends it.
-    for name in ("user", "host", "database"):
-        if "\0" in (getattr(options, name) or ""):
+    for name in ("user", "host", "database", "ssl_server_hostname"):
+        value = getattr(options, name) or ""
+        if "\0" in value:
             raise bad_option(f"{name} has a NUL character.")
+        if not _is_unicode(value):
+            raise bad_option(f"{name} {_SURROGATE}.")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def encode_password(value: object) -> bytes:
+    """Return a password, or what a password function returned, as it goes to the server.
+
+    ProgrammingError, without the password in it, for what is neither text nor bytes, and for text
+    with half a surrogate pair.
+    """
+    if isinstance(value, bytes | bytearray):
+        return bytes(value)
+    if not isinstance(value, str):
+        raise bad_option(
+            f"A password is text or bytes, and so is what its function returns; "
+            f"not {type(value).__name__}."
+        )
+    if not _is_unicode(value):
+        raise bad_option(f"The password {_SURROGATE}; give it as bytes.")
+    return value.encode()
 
 
 def _check_limits(options: Options) -> None:
@@ -176,10 +217,18 @@ def _check_charset(options: Options) -> None:
         )
 
 
+def check_session_variable(name: object) -> None:
+    """Raise ProgrammingError for what is no variable's name, or is an option of its own."""
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]*", name):
+        raise bad_option(f"session_variables: {name!r} is not a variable's name.")
+    # pymy would not know of it, and write literals for another charset or mode.
+    if option := _OWN_OPTIONS.get(name.lower()):
+        raise bad_option(f"session_variables: {name} is set by the option {option}=.")
+
+
 def _check_session_variables(options: Options) -> None:
     for name, value in options.session_variables.items():
-        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.$]*", name):
-            raise bad_option(f"session_variables: {name!r} is not a variable's name.")
+        check_session_variable(name)
         if not isinstance(value, str | int):
             raise _type(f"session_variables[{name!r}]", value, "text or an int")
 

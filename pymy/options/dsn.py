@@ -256,6 +256,15 @@ def _address(authority: str) -> dict[str, Any]:
     return found
 
 
+def _misplaced_at() -> ProgrammingError:
+    # A password with an unescaped /, ? or # goes on here, so nothing of the text is shown.
+    return bad_option(
+        "URL: there is an @ behind the host's place. Special characters of user and password must "
+        "be written as %XX (/ as %2F, ? as %3F, # as %23), and so must an @ that belongs there "
+        "(%40)."
+    )
+
+
 def parse_dsn(url: str) -> dict[str, Any]:
     """Return the keywords that a URL stands for.
 
@@ -273,6 +282,8 @@ def parse_dsn(url: str) -> dict[str, Any]:
     authority, _, path = rest.partition("/")
     login, at, authority = authority.rpartition("@")
 
+    if "@" in path or "@" in sql:
+        raise _misplaced_at()
     found = _address(authority)
     if at:
         user, has_password, password = login.partition(":")
@@ -299,6 +310,8 @@ def parse_dsn(url: str) -> dict[str, Any]:
         name = key.replace("-", "_")
         name = ALIASES.get(name, name)
         if name not in PARSERS:
+            if "@" in query:
+                raise _misplaced_at()
             raise bad_option(
                 f"URL: unknown parameter {key!r}.{suggestion(name, [*PARSERS, *ALIASES])}"
             )

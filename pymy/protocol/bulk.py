@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pymy.protocol.attributes import Attributes
 from pymy.protocol.needs import Conversation
 from pymy.protocol.query import discard, query
 from pymy.protocol.result import Result
@@ -11,9 +12,15 @@ from pymy.protocol.session import Session
 
 
 def execute_each(
-    session: Session, statements: Iterator[bytes]
+    session: Session,
+    statements: Iterator[bytes],
+    *,
+    attributes: Attributes | None = None,
+    gather: bool = False,
 ) -> Conversation[tuple[Result | None, int]]:
     """Run each statement; returns the last result, None if there was none, and the affected rows.
+
+    gather: give the last result the rows of all (INSERT ... RETURNING in several statements).
 
     What the iterator raises (a value that cannot be written) comes out between two statements: the
     earlier ones have run, the connection is usable.
@@ -21,7 +28,9 @@ def execute_each(
     result: Result | None = None
     total = 0
     for statement in statements:
-        result = yield from query(session, statement)
-        total += max(result.affected_rows, 0)
+        previous, result = result, (yield from query(session, statement, attributes=attributes))
+        if gather and previous is not None:
+            result.rows = previous.rows + result.rows
+        total += max(result.affected_rows if result.head is None else len(result.rows), 0)
         yield from discard(session)
     return result, total

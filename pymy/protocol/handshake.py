@@ -232,6 +232,7 @@ def setup(session: Session, options: Options) -> Conversation[None]:
     except err.Error as exc:
         # With an expired password every statement but SET PASSWORD gives 1820.
         if not (options.permit_expired_password and exc.errno == ER.MUST_CHANGE_PASSWORD):
+            exc.fatal = True  # half set up, with a charset or schema that nobody knows
             raise
 
 

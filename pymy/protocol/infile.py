@@ -32,11 +32,12 @@ def send_file(session: Session, name: bytes) -> Conversation[Ok]:
     When the handler raises in the middle, the rest is not sent: the server keeps what it has got
     unless the transaction is rolled back (P92). The connection stays usable.
     """
+    answered = False
     failure: Exception | None = _refusal(session, name)
     if failure is None:
         session.file_name = name
         try:
-            while not _answered(session) and (piece := (yield Need.FILE)):
+            while not (answered := _answered(session)) and (piece := (yield Need.FILE)):
                 for at in range(0, len(piece), PIECE):
                     session.put(bytes(piece[at : at + PIECE]))
                     yield Need.WRITE
@@ -46,6 +47,8 @@ def send_file(session: Session, name: bytes) -> Conversation[Ok]:
             failure = session.not_ours = exc
     session.put(b"")
     yield Need.WRITE  # before an answer that may be there already
+    if answered:
+        session.trust_next()  # it was given before the server saw the last pieces
     packet = yield from session.read()
     if packet[0] == 0xFF:
         error = session.error(packet)
@@ -76,7 +79,7 @@ def _refusal(session: Session, name: bytes) -> err.Error | None:
     # surrogates keep bytes apart that "replace" would make equal
     statement = session.statement.decode("utf-8", "surrogateescape")
     if name.decode("utf-8", "surrogateescape") not in infile_names(
-        statement, no_backslash_escapes=session.no_backslash_escapes
+        statement, no_backslash_escapes=session.statement_plain_backslashes
     ):
         return err.OperationalError(
             CR.CR_LOAD_DATA_LOCAL_INFILE_REJECTED,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 
 from pymy import err
 from pymy.constants import CLIENT, CR
-from pymy.options import Options
+from pymy.options import Options, SSLMode
 from pymy.protocol.auth import AuthContext, find_plugin
 from pymy.protocol.needs import Conversation, Need
 from pymy.protocol.packets import Ok, parse_ok
@@ -108,6 +108,8 @@ class Login:
             nonce=nonce,
             tls=self.session.tls,
             local=self.session.local,
+            verified=self.session.local
+            or (self.session.tls and options.ssl_mode >= SSLMode.VERIFY_CA),
             server_public_key=options.server_public_key,
             allow_public_key_retrieval=options.allow_public_key_retrieval,
             allow_cleartext=options.allow_cleartext_password,

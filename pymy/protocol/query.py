@@ -14,16 +14,18 @@ Sources: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_que
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from pymy import err
-from pymy.constants import CLIENT, COMMAND, CR
+from pymy.constants import CLIENT, COMMAND, CR, ER
 from pymy.protocol.attributes import Attributes, attribute_block
 from pymy.protocol.columns import parse_column
 from pymy.protocol.infile import send_file
-from pymy.protocol.needs import READ, Conversation
+from pymy.protocol.needs import KILL, READ, Conversation
 from pymy.protocol.packets import is_terminator, parse_eof, parse_ok, parse_terminator
 from pymy.protocol.result import Head, Result
 from pymy.protocol.rows import Row, decoder_for
-from pymy.protocol.session import Session
+from pymy.protocol.session import COMMAND_NUMBERS, Session
 from pymy.protocol.state import BUSY, READY, RESULTS, STREAMING
 from pymy.protocol.wire import Reader, malformed
 
@@ -33,18 +35,28 @@ DEPRECATE_EOF = int(CLIENT.DEPRECATE_EOF)
 # What a connection remembers of earlier results' metadata: repeated statements parse no columns.
 HEADS_KEPT = 64
 HEAD_BYTES_KEPT = 64 * 1024
+# What both servers allow in one result.
+MOST_COLUMNS = 4096
+# An unbuffered result left early is read to its end within these; otherwise the statement is
+# killed, which costs a second connection.
+DRAIN_BYTES = 1 << 20
+DRAIN_SECONDS = 0.1
+# Statements above this are checked against the server's own limit before they go out (P19): it
+# would read them, answer 1153 and hang up.
+LARGE_STATEMENT = 1 << 20
 
 
 def begin(session: Session) -> Conversation[None]:
     """Bring the line to rest: what earlier results left unread is read and dropped."""
-    while session.state in (STREAMING, RESULTS):
+    if session.state in (STREAMING, RESULTS):
         yield from discard(session)
+        session.bytes_sent = 0
     if session.state is not READY:
         raise session.unusable()
-    session.bytes_sent = 0
     if session.held:
         raise session.unasked()
     session.inbox.shrink()
+    session.command_number = next(COMMAND_NUMBERS)
     session.move(BUSY)
 
 
@@ -53,24 +65,37 @@ def query(
 ) -> Conversation[Result]:
     """Run one text and read its first result; ``stream`` leaves the rows on the line."""
     block = attribute_block(attributes) if session.capabilities & QUERY_ATTRIBUTES else b""
-    if len(sql) >= session.largest_command:
-        raise err.OperationalError(
-            CR.CR_NET_PACKET_TOO_LARGE,
-            f"The statement has {len(sql)} bytes and max_allowed_packet is "
-            f"{session.largest_command}: raise it, here and at the server, or send less at a time",
-            sent=False,
-        )
+    if len(sql) > LARGE_STATEMENT or len(sql) >= session.largest_command:
+        yield from check_size(session, len(sql))
     yield from begin(session)
-    # kept only to check which file a server may ask for
+    # kept only to check which file a server may ask for, by the mode it was written in
     session.statement = sql if session.files_allowed else b""
+    session.statement_plain_backslashes = session.no_backslash_escapes
     session.command(COM_QUERY, block + sql)
     return (yield from read_result(session, stream))
 
 
+def check_size(session: Session, size: int) -> Conversation[None]:
+    """Refuse a statement that this side or the server would not take; nothing is lost by it."""
+    if session.server_limit is None and size < session.largest_command:
+        session.server_limit = 1 << 30  # also when the answer makes no sense
+        result = yield from query(session, b"SELECT @@max_allowed_packet")
+        if result.rows:
+            session.server_limit = int(result.rows[0][0])
+        session.bytes_sent = 0
+    limit = min(session.largest_command, session.server_limit or session.largest_command)
+    if size >= limit:
+        raise err.OperationalError(
+            CR.CR_NET_PACKET_TOO_LARGE,
+            f"The statement has {size} bytes and max_allowed_packet is {limit}: raise it, "
+            "here and at the server, or send less at a time",
+        )
+
+
 def next_result(session: Session, *, stream: bool = False) -> Conversation[Result | None]:
     """Read the next result of the last text, None when there is none."""
-    while session.state is STREAMING:
-        yield from discard_rows(session)
+    if session.state is STREAMING:
+        yield from end_stream(session)
     if session.state is READY:
         return None
     if session.state is not RESULTS:
@@ -124,6 +149,8 @@ def read_head(session: Session, packet: bytes) -> Conversation[Head]:
     count = reader.lenenc()
     if not count:
         raise malformed("a result set without columns", packet)
+    if count > MOST_COLUMNS:
+        raise malformed(f"a result set of {count} columns", packet)
     framed = arrived_head(session, count)
     known: Head | None = session.heads.get(framed)
     if known is not None:
@@ -271,17 +298,22 @@ def _drop_rest(session: Session, result: Result) -> Conversation[None]:
 
 
 def discard_rows(session: Session, limit: int | None = None) -> Conversation[bool]:
-    """Drop the unread rows of the current set; False when ``limit`` bytes did not bring its end."""
+    """Drop the unread rows of the current set.
+
+    False when neither ``limit`` bytes nor DRAIN_SECONDS of waiting brought its end.
+    """
     result: Result = session.streaming
     session.move(BUSY)
     dropped = 0
     while True:
         packet = session.take()
         if packet is None:
-            if limit is not None and dropped > limit:
+            session.patience = None if limit is None else DRAIN_SECONDS
+            late = yield READ
+            session.patience = None
+            if limit is not None and (late or dropped > limit):
                 session.move(STREAMING)
                 return False
-            yield READ
             continue
         dropped += len(packet) + 4
         _is_row(session, result, packet)
@@ -290,13 +322,55 @@ def discard_rows(session: Session, limit: int | None = None) -> Conversation[boo
 
 
 def discard(session: Session) -> Conversation[None]:
-    """Drop everything that is left of the last text's results; an ERR ends them all (P10, P11)."""
+    """Drop the rows that are left of the last text's results, but no error among them.
+
+    An ERR ends all results (P10, P11) and is raised at the packet boundary behind it: a program
+    that never asked for the second result of a CALL must still hear that it failed.
+    """
+    failure: err.Error | None = None
     while session.state in (STREAMING, RESULTS):
         try:
             if session.state is STREAMING:
-                yield from discard_rows(session)
+                yield from end_stream(session)
             else:
                 yield from next_result(session, stream=True)
-        except err.Error:
+        except err.Error as exc:
             if not session.usable():
                 raise
+            failure = failure or exc
+    if failure is not None:
+        raise failure
+
+
+def end_stream(session: Session) -> Conversation[None]:
+    """Bring the current set of rows to its end: drain little, kill much.
+
+    Much is more than DRAIN_BYTES, or rows that the server takes its time for. Where no second
+    connection can be had to kill it, this one is closed.
+    """
+    if (yield from discard_rows(session, DRAIN_BYTES)):
+        return
+    killed: bool = yield KILL
+    if not killed:
+        error = err.OperationalError(
+            CR.CR_SERVER_LOST,
+            "An unread result could not be stopped, as a second connection could not be made. "
+            "The connection is closed; read results to their end, or raise max_connections",
+            fatal=True,
+        )
+        session.break_off(error)
+        raise error
+    try:
+        yield from discard_rows(session)
+    except err.Error as exc:
+        if exc.errno != ER.QUERY_INTERRUPTED:
+            raise
+    else:
+        yield from absorb_kill(session)
+
+
+def absorb_kill(session: Session) -> Conversation[None]:
+    """Give a kill that came too late for its statement something to hit (P98)."""
+    yield from discard(session)
+    with suppress(err.OperationalError):
+        yield from query(session, b"DO SLEEP(0)")

@@ -180,15 +180,20 @@ def compile_batch(kinds: tuple[Kind, ...], check_sequence: bool) -> Batch:
     return batch
 
 
-@lru_cache(maxsize=256)
-def _shared_decoder(kinds: tuple[Kind, ...], check_sequence: bool) -> RowDecoder:
-    return RowDecoder(kinds, check_sequence)
+# Compiled code takes about 1 KiB a column for as long as its decoder is kept, and the server says
+# how many columns there are: few wide ones are kept, and none that is never compiled.
+NARROW = 40
+_narrow_decoder = lru_cache(maxsize=256)(RowDecoder)
+_wide_decoder = lru_cache(maxsize=16)(RowDecoder)
 
 
 def decoder_for(columns: Sequence[Column], decoding: Decoding, check_sequence: bool) -> RowDecoder:
     """Return the decoder of the columns' signature; it is shared by all connections."""
     kinds = tuple(decoding.kind(column) for column in columns)
+    if len(kinds) > WIDEST_COMPILED:
+        return RowDecoder(kinds, check_sequence)
+    shared = _narrow_decoder if len(kinds) <= NARROW else _wide_decoder
     try:
-        return _shared_decoder(kinds, check_sequence)
+        return shared(kinds, check_sequence)
     except TypeError:  # a user's converter that cannot be hashed
         return RowDecoder(kinds, check_sequence)

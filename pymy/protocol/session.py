@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 from pymy import err
@@ -33,8 +34,15 @@ from pymy.protocol.state import (
     State,
 )
 
+COMMAND_NUMBERS = count(1)
 IN_TRANSACTION = int(SERVER_STATUS.SERVER_STATUS_IN_TRANS)
 NO_BACKSLASH_ESCAPES = int(SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES)
+# The whole transaction is rolled back with these, not the statement alone: lock table full,
+# deadlock, a rolled back XA branch; innodb_snapshot_isolation; a conflict of group replication.
+# Not with 1205 (unless innodb_rollback_on_timeout is on) and 1412, which ask for a new one (P119).
+ROLLED_BACK = frozenset({1206, 1213, 1402, 1613, 1614})
+ROLLED_BACK_MARIADB = ROLLED_BACK | {1020}
+ROLLED_BACK_MYSQL = ROLLED_BACK | {3101}
 
 
 class Session(Framing):
@@ -53,6 +61,9 @@ class Session(Framing):
         self.greeting: Greeting | None = None
         self.capabilities = 0
         self.status = 0
+        self.begun = False  # the open transaction is one that BEGIN began
+        self.rollbacks = 0  # transactions that the server rolled back by itself
+        self.status_guessed = False
         self.mariadb = False
         # the greeting's status may be wrong about it; True once it was set by a statement of ours
         self.autocommit_known = False
@@ -65,7 +76,13 @@ class Session(Framing):
         self.broken_by: err.Error | None = None
         self.files_allowed = False
         self.largest_command = MAX_PAYLOAD
+        # unlike any other session's, so that a cursor knows whether its command is still the last
+        self.command_number = 0
         self.statement = b""
+        self.statement_plain_backslashes = False
+        self.server_limit: int | None = None
+        # seconds that the next READ is worth; a transport that waited in vain resumes with True
+        self.patience: float | None = None
         self.file_name = b""
         # what the user's own code raised: an error of another connection says nothing of this one
         self.not_ours: Exception | None = None
@@ -133,7 +150,12 @@ class Session(Framing):
             raise self.busy()
         self._conversation = conversation
         self._outcome = self._error = None
+        self.bytes_sent = 0
         return self.resume()
+
+    def runs(self, conversation: Conversation[Any]) -> bool:
+        """Tell whether that conversation is the one that is going on."""
+        return self._conversation is conversation
 
     def resume(self, answer: Any = None) -> Need:
         conversation = self._conversation
@@ -152,6 +174,7 @@ class Session(Framing):
         """Resume the conversation with an error of the outside world."""
         conversation = self._conversation
         assert conversation is not None
+        self._unseen = False
         try:
             self._wants = conversation.throw(error)
         except StopIteration as stop:
@@ -185,8 +208,8 @@ class Session(Framing):
             )
             error.__cause__ = cause
         if isinstance(error, err.Error):
-            if not self.bytes_sent:
-                error.sent = False
+            # of the whole call: with an earlier statement of it done, trying again is not safe
+            error.sent = self.bytes_sent > 0
             if self.wrong_sequence or (error.fatal and self.state is not CLOSED):
                 error.fatal = True
                 self.break_off(error)
@@ -324,14 +347,22 @@ class Session(Framing):
         error = parse_err(packet, mariadb=self.mariadb, encoding=self.decoding.encoding)
         if self.state is BUSY:
             self.move(READY)
-        if error.retry is err.Retry.TRANSACTION:
-            # an ERR has no status flags; after this one there is no transaction (P119)
+        undoing = ROLLED_BACK_MARIADB if self.mariadb else ROLLED_BACK_MYSQL
+        if error.errno in undoing and self.status & IN_TRANSACTION:
+            # An ERR has no status flags. It is a guess: MariaDB has one number for all deadlocks,
+            # and one over GET_LOCK() rolls nothing back.
+            self.rollbacks += 1
             self.status &= ~IN_TRANSACTION
+            self.begun = False
+            self.status_guessed = True
         return error
 
     def accept(self, ok: Ok) -> Ok:
         """Take over status flags and session changes of an OK or EOF."""
         self.status = ok.status
+        self.status_guessed = False
+        if not ok.status & IN_TRANSACTION:
+            self.begun = False
         self.last_ok = ok
         for change in ok.session_changes:
             self._track(change)
@@ -346,5 +377,7 @@ class Session(Framing):
     def _track(self, change: SessionChange) -> None:
         if change.kind == TRACK_SCHEMA:
             self.schema = change.value or None
-        elif change.kind == TRACK_SYSTEM_VARIABLE and len(self.variables) < 1000:
+        elif change.kind == TRACK_SYSTEM_VARIABLE and (
+            change.name in self.variables or len(self.variables) < 1000
+        ):
             self.variables[change.name] = change.value

@@ -1,45 +1,14 @@
-"""Ending a statement that nobody wants to read to its end."""
+"""Killing a statement from a second connection."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-
-from pymy import err
-from pymy.constants import ER
 from pymy.options import Options
 from pymy.protocol import handshake
 from pymy.protocol.commands import quit_
 from pymy.protocol.handshake import Credentials
-from pymy.protocol.needs import Conversation, Need
-from pymy.protocol.query import discard, discard_rows, query
+from pymy.protocol.needs import Conversation
+from pymy.protocol.query import query
 from pymy.protocol.session import Session
-from pymy.protocol.state import State
-
-# An unbuffered result closed early is read to its end when that takes no more bytes than this;
-# otherwise the statement is killed, which costs a second connection.
-DRAIN_BYTES = 1 << 20
-
-
-def close_stream(session: Session) -> Conversation[None]:
-    """Bring an unbuffered result and what follows it to the end: drain little, kill much."""
-    if session.state is State.STREAMING and not (yield from discard_rows(session, DRAIN_BYTES)):
-        killed: bool = yield Need.KILL
-        if killed:
-            yield from _read_killed(session)
-    yield from discard(session)
-
-
-def _read_killed(session: Session) -> Conversation[None]:
-    try:
-        yield from discard_rows(session)
-    except err.Error as exc:
-        if exc.errno != ER.QUERY_INTERRUPTED:
-            raise
-    else:
-        yield from discard(session)
-        # The statement ended first; the kill must hit this one, not the program's next (P98).
-        with suppress(err.OperationalError):
-            yield from query(session, b"DO SLEEP(0)")
 
 
 def side_options(options: Options) -> Options:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import NamedTuple
 
 from pymy import err
-from pymy.constants import CR
+from pymy.constants import CR, ER
+from pymy.protocol.kinds import Decoding
 from pymy.protocol.needs import Conversation
 from pymy.protocol.query import query
 from pymy.protocol.result import Result
@@ -75,20 +77,65 @@ def start_statements(
     return statements
 
 
-def xa_prepare(session: Session, xid: Xid) -> Conversation[Result]:
-    return (yield from run(session, f"XA END {xid.sql()}", f"XA PREPARE {xid.sql()}"))
+class Phase(Enum):
+    """How far an XA transaction has come; each is reached from the one before."""
+
+    ACTIVE = "active"
+    IDLE = "idle"
+    PREPARED = "prepared"
 
 
-def xa_commit(session: Session, xid: Xid, *, prepared: bool) -> Conversation[Result]:
+class Branch:
+    """An XA transaction and its phase, kept true statement by statement."""
+
+    __slots__ = ("phase", "xid")
+
+    def __init__(self, xid: Xid, phase: Phase = Phase.ACTIVE) -> None:
+        self.xid = xid
+        self.phase = phase
+
+
+# What XA END says of a branch that a deadlock or a time-out rolled back; only XA ROLLBACK is left.
+_ROLLBACK_ONLY = frozenset({ER.XAER_RMFAIL, ER.XA_RBROLLBACK, ER.XA_RBTIMEOUT, ER.XA_RBDEADLOCK})
+
+
+def xa_start(session: Session, xid: Xid) -> Conversation[Branch]:
+    yield from run(session, f"XA START {xid.sql()}")
+    return Branch(xid)
+
+
+def _xa_end(session: Session, branch: Branch) -> Conversation[None]:
+    if branch.phase is Phase.ACTIVE:
+        yield from run(session, f"XA END {branch.xid.sql()}")
+        branch.phase = Phase.IDLE
+
+
+def xa_prepare(session: Session, branch: Branch) -> Conversation[None]:
+    yield from _xa_end(session, branch)
+    yield from run(session, f"XA PREPARE {branch.xid.sql()}")
+    branch.phase = Phase.PREPARED
+
+
+def xa_commit(session: Session, branch: Branch) -> Conversation[None]:
     """Commit a prepared transaction, or an open one in one phase."""
-    if prepared:
-        return (yield from run(session, f"XA COMMIT {xid.sql()}"))
-    return (yield from run(session, f"XA END {xid.sql()}", f"XA COMMIT {xid.sql()} ONE PHASE"))
+    yield from _xa_end(session, branch)
+    one_phase = "" if branch.phase is Phase.PREPARED else " ONE PHASE"
+    yield from run(session, f"XA COMMIT {branch.xid.sql()}{one_phase}")
 
 
-def xa_rollback(session: Session, xid: Xid, *, prepared: bool) -> Conversation[Result]:
-    end = () if prepared else (f"XA END {xid.sql()}",)
-    return (yield from run(session, *end, f"XA ROLLBACK {xid.sql()}"))
+def xa_rollback(session: Session, branch: Branch) -> Conversation[None]:
+    """Roll back in any phase, also what the server has rolled back already."""
+    try:
+        yield from _xa_end(session, branch)
+    except err.Error as exc:
+        if exc.errno not in _ROLLBACK_ONLY:
+            raise
+    try:
+        yield from run(session, f"XA ROLLBACK {branch.xid.sql()}")
+    except err.Error as exc:
+        # before XA PREPARE nobody else could have ended it: it went with a failed commit
+        if exc.errno != ER.XAER_NOTA or branch.phase is Phase.PREPARED:
+            raise
 
 
 def xa_recover(session: Session) -> Conversation[list[Xid]]:
@@ -97,7 +144,12 @@ def xa_recover(session: Session) -> Conversation[list[Xid]]:
     # Without it MySQL sends the parts as text, which not every id is; 5.6 and MariaDB lack it.
     converts = not session.mariadb and session.greeting.version >= (5, 7, 5)
     convert = " CONVERT XID" if converts else ""
-    result = yield from query(session, f"XA RECOVER{convert}".encode())
+    decoding, heads = session.decoding, session.heads
+    session.decoding, session.heads = Decoding(encoding=decoding.encoding), {}  # not the user's
+    try:
+        result = yield from query(session, f"XA RECOVER{convert}".encode())
+    finally:
+        session.decoding, session.heads = decoding, heads
     try:
         return [_recovered(converts, *row) for row in result.rows]
     except (TypeError, ValueError, AttributeError):

@@ -56,6 +56,8 @@ class Flavour:
     flags: Callable[[Program], list[str]]
     binlog: tuple[str, ...]
     bootstrap_sql: Callable[[Program], str] | None = None
+    tcp_root: str
+    sha2: bool = False
     is_mariadb: bool = False
     suite: str | None = None
     packages: tuple[str, ...] = ()
@@ -141,8 +143,22 @@ MYSQL_BINLOG = (*BINLOG, "--binlog-row-metadata=FULL", *GTID)
 MYSQL56_BINLOG = (*BINLOG, *GTID, "--log-slave-updates")
 
 
-def accounts(grant: str) -> str:
-    return "".join(f"{grant.format(host=host)}\n" for host in ACCOUNT_HOSTS)
+# Run before the server takes connections, one statement a line, at every start. Root over TCP is
+# made here and not in the first datadir, so that there is none without a password at any time.
+GRANT_ROOT = (
+    "GRANT ALL PRIVILEGES ON *.* TO root@'{host}' IDENTIFIED BY '{password}' WITH GRANT OPTION;\n"
+)
+MYSQL_ROOT = (
+    "CREATE USER IF NOT EXISTS root@'{host}' IDENTIFIED BY '{password}';\n"
+    "GRANT ALL PRIVILEGES ON *.* TO root@'{host}' WITH GRANT OPTION;\n"
+    "GRANT PROXY ON ''@'' TO root@'{host}' WITH GRANT OPTION;\n"
+)
+
+
+def tcp_accounts(flavour: Flavour, password: str) -> str:
+    """Write the init file that lets root in over TCP, with this password only."""
+    statements = [flavour.tcp_root.format(host=host, password=password) for host in ACCOUNT_HOSTS]
+    return "SET SESSION sql_log_bin=0;\n" + "".join(statements)
 
 
 def mariadb_sql(program: Program) -> str:
@@ -159,7 +175,6 @@ def mariadb_sql(program: Program) -> str:
             "DELETE FROM global_priv WHERE user='' OR (user='root' AND host<>'localhost');",
             "DELETE FROM proxies_priv WHERE host<>'localhost';",
             "FLUSH PRIVILEGES;",
-            accounts("GRANT ALL PRIVILEGES ON *.* TO root@'{host}' WITH GRANT OPTION;"),
             "CREATE DATABASE IF NOT EXISTS test;",
             "",
         )
@@ -177,7 +192,6 @@ def mysql56_sql(program: Program) -> str:
             "DELETE FROM mysql.db;",
             "DELETE FROM mysql.proxies_priv WHERE host<>'localhost';",
             "FLUSH PRIVILEGES;",
-            accounts("GRANT ALL PRIVILEGES ON *.* TO root@'{host}' WITH GRANT OPTION;"),
             "CREATE DATABASE IF NOT EXISTS test;",
             "",
         )
@@ -185,12 +199,7 @@ def mysql56_sql(program: Program) -> str:
 
 
 # Read by --init-file: one statement a line.
-MYSQL_INIT = (
-    accounts("CREATE USER root@'{host}';")
-    + accounts("GRANT ALL PRIVILEGES ON *.* TO root@'{host}' WITH GRANT OPTION;")
-    + accounts("GRANT PROXY ON ''@'' TO root@'{host}' WITH GRANT OPTION;")
-    + "CREATE DATABASE IF NOT EXISTS test;\n"
-)
+MYSQL_INIT = "CREATE DATABASE IF NOT EXISTS test;\n"
 
 # mariadb-server holds the authentication plugins, -core the server.
 MARIADB_PACKAGES = ("mariadb-server-core", "mariadb-server")
@@ -206,6 +215,7 @@ FLAVOURS = {
         on_path=True,
         flags=mariadb_flags,
         binlog=MARIADB_BINLOG,
+        tcp_root=GRANT_ROOT,
         bootstrap_sql=mariadb_sql,
     ),
     "mariadb11": Flavour(
@@ -217,6 +227,7 @@ FLAVOURS = {
         packages=MARIADB_PACKAGES,
         flags=mariadb_flags,
         binlog=MARIADB_BINLOG,
+        tcp_root=GRANT_ROOT,
         bootstrap_sql=mariadb_sql,
     ),
     "mysql": Flavour(
@@ -227,6 +238,8 @@ FLAVOURS = {
         packages=("mysql-server-core",),
         flags=mysql_flags,
         binlog=MYSQL_BINLOG,
+        tcp_root=MYSQL_ROOT,
+        sha2=True,
     ),
     "mysql56": Flavour(
         "mysql56",
@@ -236,6 +249,7 @@ FLAVOURS = {
         tls=False,
         flags=mysql56_flags,
         binlog=MYSQL56_BINLOG,
+        tcp_root=GRANT_ROOT,
         bootstrap_sql=mysql56_sql,
     ),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
 import socket
 import tempfile
 import time
@@ -16,7 +17,7 @@ from .cache import Progress, quiet
 from .certificates import Certificates, certificate_paths, make_certificates
 from .datadir import copy_template, template
 from .errors import SandboxError
-from .flavours import Flavour, Program, flavour_named
+from .flavours import Flavour, Program, flavour_named, tcp_accounts
 from .install import program_for
 from .process import Process, last_words, tail
 from .reporting import printer
@@ -27,7 +28,8 @@ class Server:
 
     Use it as a context manager, or call start() and stop(). The first start of a flavour may fetch
     packages into the user's cache; later ones need no network. The server listens on a unix socket
-    and on 127.0.0.1, and has the password-less account root and an empty database `test`.
+    that only this user can reach, where root has no password, and on 127.0.0.1, where root has
+    `tcp_password`. There is an empty database `test`.
 
     Args:
         flavour: "mariadb" (the machine's own, else 10.11), "mariadb11", "mysql" or "mysql56".
@@ -50,6 +52,7 @@ class Server:
 
     user = "root"
     password = ""
+    """Of root over the unix socket."""
     database = "test"
     host = "127.0.0.1"
 
@@ -82,6 +85,8 @@ class Server:
         self._certificates: Certificates | None = None
         self._last_log = ""
         self.port = port or 0
+        self.tcp_password = secrets.token_urlsafe(16)
+        """Of root over TCP: every user of the machine can reach the port."""
         self.version = ""
 
     # -- life ----------------------------------------------------------------------------------
@@ -157,9 +162,16 @@ class Server:
 
     @property
     def tcp_dsn(self) -> str:
-        """URL over TCP."""
+        """URL over TCP, with the password."""
+        return self.tcp_dsn_for(self.database)
+
+    def tcp_dsn_for(self, database: str) -> str:
+        """Write the URL over TCP for another database."""
         self._running()
-        return f"mysql://{self.user}@{self.host}:{self.port}/{self.database}"
+        login, name = f"{self.user}:{self.tcp_password}", quote(database, safe="")
+        # Only this machine can answer at that address, so its key may be taken on trust.
+        query = "?allow_public_key_retrieval=true" if self._flavour.sha2 else ""
+        return f"mysql://{login}@{self.host}:{self.port}/{name}{query}"
 
     def dsn_for(self, database: str) -> str:
         """Write the URL over the unix socket for another database."""
@@ -201,6 +213,11 @@ class Server:
     def datadir(self) -> Path:
         return self.folder / "data"
 
+    @property
+    def files(self) -> Path:
+        """The only folder that INTO OUTFILE, LOAD DATA INFILE and LOAD_FILE() may use."""
+        return self.folder / "files"
+
     def is_running(self) -> bool:
         """Tell whether the server process lives."""
         return self._process is not None and self._process.poll()
@@ -228,6 +245,10 @@ class Server:
         )
         try:
             (folder / "tmp").mkdir()
+            (folder / "files").mkdir()
+            init = folder / "init.sql"
+            init.touch(0o600)
+            init.write_text(tcp_accounts(self._flavour, self.tcp_password))
             copy_template(source, folder / "data")
             if self._certificates:
                 make_certificates(self._certificates)
@@ -243,6 +264,8 @@ class Server:
             f"--tmpdir={self._folder}/tmp",
             f"--socket={self._folder}/sock",
             f"--pid-file={self._folder}/pid",
+            f"--secure-file-priv={self._folder}/files",
+            f"--init-file={self._folder}/init.sql",
             "--bind-address=127.0.0.1",
             f"--port={self.port}",
         ]

@@ -2,7 +2,7 @@
 
     from pymy import sql
     sql.escape_id("shop.item")                    `shop`.`item`
-    sql.literal("it's")                           'it\\'s'
+    sql.literal("it's")                           'it''s'
     sql.format("select ?? from ??", ["id", "t"])  select `id` from `t`
     cursor.execute("update t set %s where id = %s", (sql.assignments({"name": "x"}), 5))
     cursor.execute("insert into t values (%s)", (sql.Raw("current_timestamp()"),))

@@ -1,4 +1,10 @@
-"""Write Python values as SQL literals, as the connection's SQL mode and character set want them."""
+"""Write Python values as SQL literals, as the connection's SQL mode and character set want them.
+
+What the mode is, only the server knows: it restores sql_mode at the end of a procedure, a trigger
+or SET STATEMENT, but sends the status bit as it was inside. So no literal may end elsewhere in the
+other mode. A quote is always doubled, a backslash is doubled or, where backslashes are believed to
+mean nothing, goes in hexadecimal. At worst a lie then changes the value of a string.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +19,13 @@ from typing import Any
 
 from .. import converters
 from ..constants import CR
+from ..converters import escape_string
 from ..err import DataError, NotSupportedError, ProgrammingError
 
 Writer = Callable[[Any], str]
 
 # From here on the size of a statement counts for more than its being readable in a log.
 LONG_BYTES = 512
-_BYTES_ENCODERS = (converters.escape_bytes, converters.escape_buffer)
 
 # Codecs that write some other character with the byte of a backslash, quote or backtick: the
 # second bytes of the first six, and the Japanese ones turn the yen sign itself into a backslash.
@@ -59,18 +65,21 @@ class LiteralContext:
     no_backslash_escapes: SERVER_STATUS_NO_BACKSLASH_ESCAPES of the last OK packet.
     ansi_quotes: the session's sql_mode holds ANSI_QUOTES; default False.
     encoding: Python's name of the codec of the connection's character set; default "utf-8".
+    charset: the server's name of that character set, for `_charset X'...'`; default "utf8mb4".
     encoders: type -> `function(value, mapping) -> str`, as `connect(conv=...)`; default
         `converters.encoders`. A type is looked up once per context: register before its first use,
         or make a new context.
     binary_prefix: taken for PyMySQL's sake; bytes always carry the `_binary` introducer, see
         `escape_bytes`.
     time_zone: aware datetimes are converted to it and written without zone; None refuses them.
-    multibyte_unsafe: refuse strings with non-ASCII characters; None decides by `encoding`.
+    multibyte_unsafe: refuse strings and names with non-ASCII characters, write bytes in
+        hexadecimal only; None decides by `encoding`.
     """
 
     no_backslash_escapes: bool = False
     ansi_quotes: bool = False
     encoding: str = "utf-8"
+    charset: str = "utf8mb4"
     encoders: Mapping[Any, Any] = field(default_factory=lambda: converters.encoders, repr=False)
     binary_prefix: bool = False
     time_zone: datetime.tzinfo | None = None
@@ -96,9 +105,11 @@ class LiteralContext:
             encoder = self._encoder(base)
             if encoder is None:
                 continue
-            if encoder is not converters.default_encoders.get(base):
-                return self._registered(encoder)
-            return self._built_in(base, encoder)
+            # Whatever type it is registered for: PyMySQL's way to a subclass is
+            # conn.encoders[Sub] = conn.encoders[str].
+            if any(encoder is known for known in converters.default_encoders.values()):
+                return self._built_in(cls, encoder)
+            return self._registered(encoder)
         if hasattr(cls, "dtype") and hasattr(cls, "item"):
             return self._scalar
         if issubclass(cls, numbers.Integral):
@@ -115,39 +126,73 @@ class LiteralContext:
             return shared or encoder
         return encoder
 
-    def _built_in(self, base: type, encoder: Callable[..., str]) -> Writer:
-        if base is str:
-            return self._guarded_string if self.guarded else self._string_writer()
+    def _built_in(self, cls: type, encoder: Callable[..., str]) -> Writer:
+        if encoder is converters.escape_str:
+            write = self._string if self.guarded else self._string_writer()
+            return write if cls is str else lambda value: write(converters.plain_text(value))
         if encoder is converters.escape_sequence:
             return self._sequence
-        if base is Enum:
+        if encoder is converters.escape_enum:
             return self._enum
-        if encoder in _BYTES_ENCODERS and self.encoding == "utf-8":
-            return self._long_bytes
-        if base is datetime.datetime and self.time_zone is not None:
+        if encoder in (converters.escape_bytes, converters.escape_buffer):
+            # Only in UTF-8 is a quote's byte never part of another character.
+            return self._long_bytes if self.encoding == "utf-8" and not self.guarded else encoder
+        if encoder is converters.escape_datetime and self.time_zone is not None:
             return self._zoned
         # Bare slots of C where one does: they are called for every value.
-        return int.__repr__ if base is int else encoder
+        return (
+            int.__repr__ if encoder is converters.escape_int and issubclass(cls, int) else encoder
+        )
 
     def _registered(self, encoder: Callable[..., str]) -> Writer:
         mapping = self.encoders
-        if encoder is converters.escape_sequence:
-            return self._sequence
         return lambda value: encoder(value, mapping)
 
     def _string_writer(self) -> Writer:
-        return _plain_string if self.no_backslash_escapes else _escaped_string
+        return self._plain_string if self.no_backslash_escapes else _escaped_string
 
-    def _guarded_string(self, value: str) -> str:
+    def _string(self, value: str) -> str:
+        self.refuse_unsafe(value, "strings")
+        return self._string_writer()(value)
+
+    def _plain_string(self, value: str) -> str:
         if not value.isascii():
+            _refuse_surrogates(value)
+        if "\\" not in value:
+            return "'" + value.replace("'", "''") + "'"
+        codec = "utf-8" if self.charset.startswith("utf8") else self.encoding
+        return f"_{self.charset} X'{encode(value, codec).hex()}'"
+
+    def refuse_unsafe(self, text: str, what: str = "names") -> None:
+        """Raise NotSupportedError for text whose bytes may hold a quote or backslash of others."""
+        if self.guarded and not text.isascii():
             raise NotSupportedError(
                 CR.CR_UNSAFE_CHARSET,
-                f"strings cannot be escaped safely in the character set of this connection "
+                f"{what} cannot be escaped safely in the character set of this connection "
                 f"({self.encoding}), where a character may hold the byte of a backslash: "
                 "connect with charset='utf8mb4'",
                 sent=False,
             )
-        return self._string_writer()(value)
+
+    def escape_string(self, value: str) -> str:
+        """Return text to put between quotes by hand, right in the mode of this context.
+
+        Between single quotes it cannot end the string in any mode. NotSupportedError for a
+        backslash where backslashes are believed to mean nothing: such text has no form that both
+        modes read alike; pass it as a parameter.
+        """
+        text = converters.plain_text(value)
+        self.refuse_unsafe(text, "strings")
+        if not self.no_backslash_escapes:
+            return _escaped_string(text)[1:-1]
+        if "\\" in text:
+            raise NotSupportedError(
+                CR.CR_BAD_PARAMETER,
+                "a backslash cannot be escaped by itself in the SQL mode NO_BACKSLASH_ESCAPES: "
+                "pass the text as a parameter, or use escape(), which writes the quotes too",
+                sent=False,
+            )
+        return self._plain_string(text)[1:-1]
 
     def _sequence(self, values: Iterable[Any]) -> str:
         writers = self.writers
@@ -159,9 +204,11 @@ class LiteralContext:
     def _long_bytes(self, value: Any) -> str:
         """Write many bytes as they are, a byte for a byte; hexadecimal would double the packet."""
         raw = memoryview(value).tobytes()
-        if len(raw) < LONG_BYTES:
+        plain = self.no_backslash_escapes
+        if len(raw) < LONG_BYTES or (plain and b"\\" in raw):
             return f"_binary X'{raw.hex()}'"
-        return "_binary" + self._string_writer()(raw.decode("ascii", "surrogateescape"))
+        text = raw.decode("ascii", "surrogateescape")
+        return f"_binary'{converters.double_quotes(text) if plain else escape_string(text)}'"
 
     def _enum(self, member: Enum) -> str:
         return self.write(member.value)
@@ -189,14 +236,20 @@ class LiteralContext:
             raise TypeError(
                 f"{type(value).__name__}.__mysql_literal__ must return str, not {text!r}"
             )
-        return text
+        return str.__str__(text)
 
     def write(self, value: Any) -> str:
         """Return the literal of `value`."""
-        return self.writers[type(value)](value)
+        try:
+            return self.writers[type(value)](value)
+        except ValueError as error:
+            converters.refuse_too_long(error)
+            raise
 
 
 def _escaped_string(value: str) -> str:
+    if not value.isascii():
+        _refuse_surrogates(value)
     # Looking costs a tenth of translating, and most strings have nothing to escape.
     if (
         "\\" in value
@@ -207,13 +260,16 @@ def _escaped_string(value: str) -> str:
         or "\r" in value
         or "\x1a" in value
     ):
-        return f"'{converters.escape_string(value)}'"
-    # Not an f-string: a subclass, an Enum for one, may print something else.
-    return "'" + value + "'"
+        return f"'{escape_string(value)}'"
+    return f"'{value}'"
 
 
-def _plain_string(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
+def _refuse_surrogates(value: str) -> None:
+    # Here and not in encode(), to which the bytes of _long_bytes look the same.
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        encode(value, "utf-8")
 
 
 DEFAULT_CONTEXT = LiteralContext()
@@ -234,8 +290,7 @@ def literal(value: Any, context: LiteralContext | None = None) -> str:
     Source: https://dev.mysql.com/doc/refman/8.4/en/literals.html
     https://mariadb.com/kb/en/literals/
     """
-    context = context or DEFAULT_CONTEXT
-    return context.writers[type(value)](value)
+    return (context or DEFAULT_CONTEXT).write(value)
 
 
 def escape(value: Any, *, context: LiteralContext | None = None) -> str:
@@ -243,22 +298,30 @@ def escape(value: Any, *, context: LiteralContext | None = None) -> str:
     return literal(value, context)
 
 
-def escape_id(name: str | Iterable[str], *, qualified: bool = True) -> str:
+def escape_id(
+    name: str | Iterable[str], *, qualified: bool = True, context: LiteralContext | None = None
+) -> str:
     """Return a name in backticks; names of an iterable with commas between.
 
     qualified: "db.table" means a table of a schema, default; False takes the dot for a part of the
         name.
+    context: default utf8mb4; pass the connection's when it has another character set.
     ProgrammingError for an empty name and one with a NUL character, which no server allows.
+    NotSupportedError for a non-ASCII name in the character sets where strings are refused too.
 
     Source: https://dev.mysql.com/doc/refman/8.4/en/identifiers.html
     """
     if not isinstance(name, str):
-        names = [escape_id(item, qualified=qualified) for item in name]
+        names = [escape_id(item, qualified=qualified, context=context) for item in name]
         if not names:
             raise ProgrammingError(
                 CR.CR_BAD_PARAMETER, "no name given: pass at least one", sent=False
             )
         return ", ".join(names)
+    name = str.__str__(name)
+    if not name.isascii():
+        _refuse_surrogates(name)
+        (context or DEFAULT_CONTEXT).refuse_unsafe(name)
     parts = name.split(".") if qualified else [name]
     if not all(parts) or "\0" in name:
         raise ProgrammingError(
@@ -271,7 +334,10 @@ def escape_id(name: str | Iterable[str], *, qualified: bool = True) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Assignments:
-    """The list behind SET, written when its statement is. `assignments` makes one."""
+    """The list behind SET, written when its statement is. `assignments` makes one.
+
+    `str()` of it is for reading: utf8mb4, default SQL mode.
+    """
 
     values: Mapping[str, Any]
 
@@ -284,7 +350,10 @@ class Assignments:
                 CR.CR_BAD_PARAMETER, "nothing to assign: the dict is empty", sent=False
             )
         return ", ".join(
-            [f"{escape_id(name)} = {context.write(item)}" for name, item in self.values.items()]
+            [
+                f"{escape_id(name, context=context)} = {context.write(item)}"
+                for name, item in self.values.items()
+            ]
         )
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from ..constants import CR
-from ..converters import EMPTY_SEQUENCE
+from ..converters import EMPTY_SEQUENCE, refuse_too_long
 from ..err import ProgrammingError
 from .literals import DEFAULT_CONTEXT, LiteralContext, escape_id
 from .tokens import placeholder_pattern
@@ -53,6 +53,7 @@ _PERCENT = re.compile(r"%(?:%|s|\(([^()]*)\)s)?")
 def _pyformat(sql: str) -> Template:
     if not isinstance(sql, str):
         raise TypeError(f"SQL with parameters must be str, not {type(sql).__name__}")
+    sql = str.__str__(sql)  # a subclass may have a % of its own
     names: list[str] = []
     count = position = 0
     row_lists = []
@@ -84,6 +85,7 @@ def _pyformat(sql: str) -> Template:
 def _tokenized(
     sql: str, placeholder: Literal["?", ":"], ansi_quotes: bool, no_backslash_escapes: bool
 ) -> Template:
+    sql = str.__str__(sql)
     pieces: list[str] = []
     names: list[str] = []
     row_lists = []
@@ -201,14 +203,18 @@ def interpolate(
     if names is not None or not isinstance(args, (tuple, list)) or len(args) != size:
         args = _in_order(found, args, paramstyle)
     writers = context.writers
-    if row_lists:
-        return text % tuple(
-            [
-                _row_list(value, context) if at in row_lists else writers[type(value)](value)
-                for at, value in enumerate(args)
-            ]
-        )
-    return text % tuple([writers[type(value)](value) for value in args])
+    try:
+        if row_lists:
+            return text % tuple(
+                [
+                    _row_list(value, context) if at in row_lists else writers[type(value)](value)
+                    for at, value in enumerate(args)
+                ]
+            )
+        return text % tuple([writers[type(value)](value) for value in args])
+    except ValueError as error:
+        refuse_too_long(error)
+        raise
 
 
 def row_formatter(
@@ -224,7 +230,11 @@ def row_formatter(
     def write(row: Any) -> str:
         if names is not None or not isinstance(row, (tuple, list)) or len(row) != size:
             row = _in_order(found, row, paramstyle)
-        return text % tuple([writers[type(value)](value) for value in row])
+        try:
+            return text % tuple([writers[type(value)](value) for value in row])
+        except ValueError as error:
+            refuse_too_long(error)
+            raise
 
     return write
 
@@ -268,5 +278,5 @@ def format(sql: str, values: Any = (), *, context: LiteralContext = DEFAULT_CONT
         raise _miscounted(len(kinds), len(values))
     out: list[str] = []
     for piece, kind, value in zip(pieces, kinds, values, strict=True):
-        out += piece, _flat(value, context) if kind == 1 else escape_id(value)
+        out += piece, _flat(value, context) if kind == 1 else escape_id(value, context=context)
     return "".join([*out, sql[position:]])

@@ -115,10 +115,10 @@ def test_modes(connect, mode):
 def test_mode_changed_on_the_way(conn):
     conn.query("set sql_mode = 'NO_BACKSLASH_ESCAPES'")
     same(conn, NASTY)
-    assert conn.escape("\\'") == "'\\'''"
+    assert conn.escape("\\'") == "_utf8mb4 X'5c27'"
     conn.query("set sql_mode = ''")
     same(conn, NASTY)
-    assert conn.escape("\\'") == "'\\\\\\''"
+    assert conn.escape("\\'") == "'\\\\'''"
 
 
 def test_placeholder_in_double_quotes(connect):

@@ -37,13 +37,18 @@ def test_keywords(server, db, connect):
 
 def test_older_keywords(server, db, connect):
     conn = connect(
-        None, user=server.user, passwd=server.password, host=server.host, port=server.port, db=db
+        None,
+        user=server.user,
+        passwd=server.tcp_password,
+        host=server.host,
+        port=server.port,
+        db=db,
     )
     assert one(conn, "select database()") == db
 
 
 def test_by_position(server, db):
-    with pymy.connect(server.host, server.user, server.password, db, server.port) as conn:
+    with pymy.connect(server.host, server.user, server.tcp_password, db, server.port) as conn:
         assert one(conn, "select database()") == db
         assert conn.host == server.host
 
@@ -62,7 +67,7 @@ def test_tcp(connect, tcp_dsn):
 
 def test_localhost_means_tcp(server, db, connect):
     conn = connect(
-        None, host="localhost", port=server.port, user=server.user, password=server.password
+        None, host="localhost", port=server.port, user=server.user, password=server.tcp_password
     )
     assert conn._sock.family in (socket.AF_INET, socket.AF_INET6)
     assert conn.execute("select 1").fetchone() == (1,)
@@ -97,7 +102,14 @@ def test_connect_again_after_close(conn):
 
 def test_own_socket(server, connect):
     sock = socket.create_connection((server.host, server.port))
-    conn = connect(defer_connect=True, unix_socket=None, host=server.host, port=server.port)
+    conn = connect(
+        None,
+        defer_connect=True,
+        host=server.host,
+        port=server.port,
+        user=server.user,
+        password=server.tcp_password,
+    )
     conn.connect(sock)
     assert conn._sock.fileno() in (sock.fileno(), conn.fileno())
     assert one(conn, "select 1") == 1
@@ -331,14 +343,14 @@ def test_permit_expired_password(connect, account, server, kind, set_global):
 def test_user_defaults_to_the_systems(connect, server):
     if getpass.getuser() != server.user:
         pytest.skip("the tests run as another user than the server's account")
-    conn = connect(None, host=server.host, port=server.port, password=server.password)
+    conn = connect(None, host=server.host, port=server.port, password=server.tcp_password)
     assert conn.user == getpass.getuser()
 
 
 def test_option_file(connect, server, db, tmp_path):
     path = tmp_path / "my.cnf"
     path.write_text(
-        f"[client]\nuser = {server.user}\npassword = '{server.password}'\n"
+        f"[client]\nuser = {server.user}\npassword = '{server.tcp_password}'\n"
         f"host = {server.host}\nport = {server.port}\n"
         f"[shop]\ndatabase = {db}\n"
     )

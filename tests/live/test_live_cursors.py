@@ -271,7 +271,7 @@ def test_error_in_a_later_result(connect):
 
 def test_mogrify(conn):
     cursor = conn.cursor()
-    assert cursor.mogrify("select %s, %s, %s", (1, "it's", None)) == "select 1, 'it\\'s', NULL"
+    assert cursor.mogrify("select %s, %s, %s", (1, "it's", None)) == "select 1, 'it''s', NULL"
     assert cursor.mogrify("a = %(a)s", {"a": 1.5}) == "a = 1.5e0"
     assert cursor.mogrify("select '%'") == "select '%'"
     assert cursor.mogrify("in %s", ([1, 2],)) == "in (1,2)"

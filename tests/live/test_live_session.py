@@ -282,8 +282,8 @@ def test_server_status(conn):
 
 
 def test_escape(conn):
-    assert conn.escape("it's") == conn.literal("it's") == "'it\\'s'"
-    assert conn.escape_string("it's") == "it\\'s"
+    assert conn.escape("it's") == conn.literal("it's") == "'it''s'"
+    assert conn.escape_string("it's") == "it''s"
     assert conn.escape_id("a`b.c") == "`a``b`.`c`"
     assert conn.escape(5) == "5"
     assert conn.escape(5, {int: lambda value, mapping: "five"}) == "five"

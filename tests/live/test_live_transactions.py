@@ -1,9 +1,8 @@
-"""Transactions, savepoints and two-phase commit."""
+"""Transactions and what ends them."""
 
 from __future__ import annotations
 
 import threading
-import uuid
 
 import pytest
 
@@ -243,116 +242,3 @@ def test_lock_wait_timeout(table, other):
     assert caught.value.errno == ER.LOCK_WAIT_TIMEOUT
     assert caught.value.retry is Retry.QUERY
     assert not caught.value.fatal
-
-
-# -- two-phase commit
-
-
-@pytest.fixture
-def xid(table):
-    made = table.xid(7, uuid.uuid4().hex, "branch-ä")
-    yield made
-    # a transaction left prepared would keep the test's database from being dropped
-    with pymy.connect(None, **_address(table)) as admin:
-        if made in admin.tpc_recover():
-            admin.tpc_rollback(made)
-
-
-def _address(conn):
-    return {
-        "user": conn.user,
-        "password": conn.password,
-        "host": conn.host,
-        "port": conn.port,
-        "unix_socket": conn.unix_socket,
-    }
-
-
-def test_tpc_one_phase(table, other, xid):
-    table.tpc_begin(xid)
-    table.query("update t set a = 1")
-    table.tpc_commit()
-    assert values(other) == [1, 1]
-
-
-def test_tpc_two_phases(table, other, xid):
-    table.tpc_begin(xid)
-    table.query("update t set a = 1")
-    table.tpc_prepare()
-    assert xid in table.tpc_recover()
-    assert values(other) == [0, 0]
-    table.tpc_commit()
-    assert values(other) == [1, 1]
-    assert xid not in table.tpc_recover()
-
-
-@pytest.mark.parametrize("prepared", [False, True])
-def test_tpc_rollback(table, other, xid, prepared):
-    table.tpc_begin(xid)
-    table.query("update t set a = 1")
-    if prepared:
-        table.tpc_prepare()
-    table.tpc_rollback()
-    assert values(other) == [0, 0]
-    table.query("update t set a = 5")
-    table.commit()
-    assert values(other) == [5, 5]
-
-
-@pytest.mark.parametrize("outcome", ["commit", "rollback"])
-def test_tpc_recover_from_another_connection(table, other, xid, outcome, needs, eventually):
-    needs("XA transactions that outlive their session")
-    table.tpc_begin(xid)
-    table.query("update t set a = 1")
-    table.tpc_prepare()
-    table.close()
-    eventually(lambda: _ends(other, xid, outcome))  # once the server has ended the session
-    assert values(other) == ([1, 1] if outcome == "commit" else [0, 0])
-
-
-def _ends(conn, xid, outcome):
-    assert xid in conn.tpc_recover()
-    try:
-        (conn.tpc_commit if outcome == "commit" else conn.tpc_rollback)(xid)
-    except pymy.OperationalError as error:
-        if error.errno != ER.XAER_NOTA:
-            raise
-        return False
-    return True
-
-
-@pytest.mark.parametrize("gtrid", ["0x41", "a'b\\", "0xzz", "ünï", "x" * 64])
-def test_tpc_any_id(table, gtrid):
-    xid = table.xid(1, gtrid, "")
-    table.tpc_begin(xid)
-    table.query("update t set a = 1")
-    table.tpc_prepare()
-    try:
-        assert xid in table.tpc_recover()
-    finally:
-        table.tpc_rollback()
-
-
-def test_tpc_out_of_order(table, xid):
-    for method in (table.tpc_prepare, table.tpc_commit, table.tpc_rollback):
-        with pytest.raises(pymy.ProgrammingError):
-            method()
-    table.tpc_begin(xid)
-    for method in (table.commit, table.rollback, table.begin):
-        with pytest.raises(pymy.ProgrammingError, match="tpc_"):
-            method()
-    with pytest.raises(pymy.ProgrammingError):
-        table.tpc_begin(xid)
-    table.tpc_rollback()
-    table.query("update t set a = 1")
-    with pytest.raises(pymy.ProgrammingError, match="within a transaction"):
-        table.tpc_begin(xid)
-    table.rollback()
-
-
-def test_xid_bounds(conn):
-    with pytest.raises(pymy.ProgrammingError, match="64 bytes"):
-        conn.xid(1, "x" * 65, "")
-    with pytest.raises(pymy.ProgrammingError, match="format_id"):
-        conn.xid(-1, "x", "")
-    assert tuple(conn.xid(1, "g", "b")) == (1, "g", "b")

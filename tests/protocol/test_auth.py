@@ -349,3 +349,24 @@ def test_parsec_does_the_most_it_promises(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(signed, "pbkdf2_hmac", derive)
     talk("parsec", context(nonce=NONCE32), b"P" + bytes([signed.MAX_FACTOR]) + SALT)
     assert asked == [("sha512", SALT, 1 << 20, 32)]
+
+
+# A pinned key and TLS with somebody unknown
+
+
+@pytest.mark.parametrize(
+    ("name", "packets"), [("caching_sha2_password", [b"\x04"]), ("sha256_password", [])]
+)
+def test_a_pinned_key_is_not_passed_over_for_unverified_tls(
+    name: str, packets: list[bytes]
+) -> None:
+    pinned = {"tls": True, "server_public_key": pem()}
+    refused("ssl='verify_ca'.*ssl='disabled'", name, context(**pinned), *packets)
+    for proof in ("verified", "local"):
+        ctx = context(**pinned, **{proof: True})
+        assert talk(name, ctx, *packets)[-1] == b"secret\0"
+
+
+def test_a_pinned_key_does_not_hinder_a_warm_cache_over_tls() -> None:
+    ctx = context(tls=True, server_public_key=pem())
+    assert talk("caching_sha2_password", ctx, b"\x03")[-1] == b"done"

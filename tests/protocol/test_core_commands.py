@@ -25,11 +25,12 @@ from pymy import err
 from pymy.constants import CLIENT, ER, FIELD_TYPE
 from pymy.options import Options, SSLMode
 from pymy.protocol import commands, stopping, transactions
+from pymy.protocol import query as query_module
 from pymy.protocol.bulk import execute_each
 from pymy.protocol.handshake import Credentials
 from pymy.protocol.needs import Conversation, Need
 from pymy.protocol.packets import parse_greeting
-from pymy.protocol.query import query
+from pymy.protocol.query import discard, query
 from pymy.protocol.session import Session
 from pymy.protocol.state import State
 
@@ -150,23 +151,80 @@ XID = transactions.Xid(1, "a", "b")
 SQL = b"X'61',X'62',1"
 
 
-@pytest.mark.parametrize(
-    ("conversation", "expected"),
-    [
-        (lambda s: transactions.xa_prepare(s, XID), [b"XA END " + SQL, b"XA PREPARE " + SQL]),
-        (lambda s: transactions.xa_commit(s, XID, prepared=True), [b"XA COMMIT " + SQL]),
-        (lambda s: transactions.xa_commit(s, XID, prepared=False),
-         [b"XA END " + SQL, b"XA COMMIT " + SQL + b" ONE PHASE"]),
-        (lambda s: transactions.xa_rollback(s, XID, prepared=True), [b"XA ROLLBACK " + SQL]),
-        (lambda s: transactions.xa_rollback(s, XID, prepared=False),
-         [b"XA END " + SQL, b"XA ROLLBACK " + SQL]),
-    ],
-)  # fmt: skip
-def test_xa(conversation: Any, expected: list[bytes]) -> None:
+ACTIVE, IDLE, PREPARED = transactions.Phase
+END, PREPARE, ROLLBACK = (b"XA %s %s" % (verb, SQL) for verb in (b"END", b"PREPARE", b"ROLLBACK"))
+COMMIT, ONE_PHASE = b"XA COMMIT " + SQL, b"XA COMMIT " + SQL + b" ONE PHASE"
+
+
+def sent_by(
+    branch: transactions.Branch, conversation: Callable[..., Conversation[Any]], *answers: bytes
+) -> tuple[bytes, int]:
+    """Return the statements that were sent, and the error's number."""
     session = ready_session()
-    line = Line(session, [framed(ok())] * 2)
-    line.run(conversation(session))
-    assert line.sent == b"".join(framed(b"\x03" + sql, 0) for sql in expected)
+    line = Line(session, [framed(answer) for answer in answers])
+    errno = 0
+    try:
+        line.run(conversation(session, branch))
+    except err.Error as exc:
+        errno = exc.errno
+    assert session.state is State.READY
+    return line.sent, errno
+
+
+def commands_of(*statements: bytes) -> bytes:
+    return b"".join(framed(b"\x03" + sql, 0) for sql in statements)
+
+
+@pytest.mark.parametrize(
+    ("conversation", "phase", "expected", "after"),
+    [
+        (transactions.xa_prepare, ACTIVE, [END, PREPARE], PREPARED),
+        (transactions.xa_prepare, IDLE, [PREPARE], PREPARED),
+        (transactions.xa_commit, ACTIVE, [END, ONE_PHASE], IDLE),
+        (transactions.xa_commit, IDLE, [ONE_PHASE], IDLE),
+        (transactions.xa_commit, PREPARED, [COMMIT], PREPARED),
+        (transactions.xa_rollback, ACTIVE, [END, ROLLBACK], IDLE),
+        (transactions.xa_rollback, IDLE, [ROLLBACK], IDLE),
+        (transactions.xa_rollback, PREPARED, [ROLLBACK], PREPARED),
+    ],
+)
+def test_xa(conversation: Any, phase: Any, expected: list[bytes], after: Any) -> None:
+    branch = transactions.Branch(XID, phase)
+    assert sent_by(branch, conversation, ok(), ok()) == (commands_of(*expected), 0)
+    assert branch.phase is after
+
+
+@pytest.mark.parametrize(
+    ("conversation", "statement"),
+    [(transactions.xa_prepare, PREPARE), (transactions.xa_commit, ONE_PHASE)],
+)
+def test_xa_end_is_not_sent_twice(conversation: Any, statement: bytes) -> None:
+    branch = transactions.Branch(XID)
+    sent = commands_of(END, statement)
+    failed = error(ER.XA_RBROLLBACK)
+    assert sent_by(branch, conversation, ok(), failed) == (sent, ER.XA_RBROLLBACK)
+    assert branch.phase is IDLE
+    assert sent_by(branch, transactions.xa_rollback, ok()) == (commands_of(ROLLBACK), 0)
+
+
+@pytest.mark.parametrize("errno", [1399, 1402, 1613, 1614])
+def test_xa_rollback_of_what_was_rolled_back(errno: int) -> None:
+    branch = transactions.Branch(XID)
+    sent = commands_of(END, ROLLBACK)
+    assert sent_by(branch, transactions.xa_rollback, error(errno), ok()) == (sent, 0)
+
+
+def test_xa_rollback_tolerates_no_other_error() -> None:
+    branch = transactions.Branch(XID)
+    sent = commands_of(END)
+    assert sent_by(branch, transactions.xa_rollback, error(1317)) == (sent, 1317)
+
+
+@pytest.mark.parametrize(("phase", "errno"), [(IDLE, 0), (PREPARED, ER.XAER_NOTA)])
+def test_xa_rollback_of_what_is_gone(phase: Any, errno: int) -> None:
+    branch = transactions.Branch(XID, phase)
+    answer = error(ER.XAER_NOTA)
+    assert sent_by(branch, transactions.xa_rollback, answer) == (commands_of(ROLLBACK), errno)
 
 
 def recovered(*rows: bytes, type_code: int = FIELD_TYPE.BLOB, charset: int = 63) -> bytes:
@@ -218,6 +276,40 @@ def test_xa_recover_text_without_hexadecimal() -> None:
     assert ask(session, transactions.xa_recover(session), turn) == [(1, "a", "b")]
 
 
+# what an error says of the transaction
+
+
+@pytest.mark.parametrize(
+    ("errno", "mariadb", "undone"),
+    [
+        (1213, False, True), (1213, True, True), (1206, False, True), (1402, True, True),
+        (1613, False, True), (1614, False, True), (1020, True, True), (1020, False, False),
+        (3101, False, True), (3101, True, False), (1205, False, False), (1412, False, False),
+        (1412, True, False), (1062, True, False),
+    ],
+)  # fmt: skip
+def test_errors_that_roll_back(errno: int, mariadb: bool, undone: bool) -> None:
+    session = ready_session(mariadb=mariadb)
+    ask(session, query(session, b"begin"), framed(ok(status=3)))
+    session.begun = True
+    with pytest.raises(err.Error):
+        ask(session, query(session, b"update"), framed(error(errno)))
+    assert session.rollbacks == undone
+    assert session.status_guessed is undone
+    assert session.begun is not undone
+    assert session.status == (2 if undone else 3)
+    ask(session, query(session, b"do 0"), framed(ok(status=2)))
+    assert not session.status_guessed
+    assert not session.begun
+
+
+def test_an_error_outside_transactions_rolls_nothing_back() -> None:
+    session = ready_session()
+    with pytest.raises(err.Error):
+        ask(session, query(session, b"update"), framed(error(1213)))
+    assert session.rollbacks == 0
+
+
 # stopping
 
 
@@ -226,7 +318,7 @@ HEAD = packets(b"\x01", column("s", FIELD_TYPE.BLOB), eof())
 
 
 def streaming(monkeypatch: pytest.MonkeyPatch, *turns: bytes, kill: bool) -> Line:
-    monkeypatch.setattr(stopping, "DRAIN_BYTES", 1000)
+    monkeypatch.setattr(query_module, "DRAIN_BYTES", 1000)
     session = ready_session()
     line = Line(session, [HEAD, packets(*ROWS, start=4), *turns], kill=lambda: kill)
     line.run(query(session, b"select", stream=True))
@@ -235,8 +327,8 @@ def streaming(monkeypatch: pytest.MonkeyPatch, *turns: bytes, kill: bool) -> Lin
 
 def test_a_short_rest_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     line = streaming(monkeypatch, framed(eof(), 14), kill=False)
-    monkeypatch.setattr(stopping, "DRAIN_BYTES", 10_000)
-    line.run(stopping.close_stream(line.session))
+    monkeypatch.setattr(query_module, "DRAIN_BYTES", 10_000)
+    line.run(discard(line.session))
     assert Need.KILL not in line.needs
     assert line.session.state is State.READY
 
@@ -248,29 +340,31 @@ def test_p98_a_long_rest_is_killed(
 ) -> None:
     """When the statement ends before the kill comes, the kill hits a statement of ours."""
     line = streaming(monkeypatch, framed(last, 14), framed(late), kill=True)
-    line.run(stopping.close_stream(line.session))
+    line.run(discard(line.session))
     assert line.needs.count(Need.KILL) == 1
     assert line.session.state is State.READY
     assert (b"DO SLEEP(0)" in line.sent) == (last == eof())
 
 
 def test_a_kill_that_did_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be stopped is not read for hours: the connection is closed."""
     line = streaming(monkeypatch, packets(*ROWS, eof(MORE), ok(), start=14), kill=False)
-    line.run(stopping.close_stream(line.session))
-    assert line.session.state is State.READY
+    with pytest.raises(err.OperationalError, match="could not be stopped"):
+        line.run(discard(line.session))
+    assert line.session.state is State.BROKEN
 
 
 def test_a_killed_statement_with_another_error(monkeypatch: pytest.MonkeyPatch) -> None:
     line = streaming(monkeypatch, framed(error(1205, "lock"), 14), kill=True)
     with pytest.raises(err.OperationalError, match="lock"):
-        line.run(stopping.close_stream(line.session))
+        line.run(discard(line.session))
     assert line.session.state is State.READY
 
 
 def test_nothing_to_stop() -> None:
     session = ready_session()
     line = Line(session)
-    line.run(stopping.close_stream(session))
+    line.run(discard(session))
     assert not line.needs
 
 

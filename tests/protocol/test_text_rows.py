@@ -19,6 +19,7 @@ from serverside import column, eof, framed, ok, packets, result_set, row
 from pymy import converters, err
 from pymy.constants import CR, FIELD_TYPE, FLAG
 from pymy.protocol import kinds
+from pymy.protocol import rows as pymy_rows
 from pymy.protocol.columns import Column, parse_column
 from pymy.protocol.kinds import Decoding
 from pymy.protocol.query import fetch_batch, query
@@ -451,3 +452,26 @@ def written(item: Any) -> bytes | None:
     if isinstance(item, dict):
         return json.dumps(item).encode()
     return (repr(item) if isinstance(item, float) else str(item)).encode()
+
+
+def test_the_memory_of_decoders_is_bounded_by_columns() -> None:
+    """A server chooses the signatures: a compiled one takes about 1 KiB a column while kept."""
+    bound = (
+        pymy_rows._narrow_decoder.cache_parameters()["maxsize"] * pymy_rows.NARROW
+        + pymy_rows._wide_decoder.cache_parameters()["maxsize"] * WIDEST_COMPILED
+    )
+    assert bound <= 20_000
+    for width, cache in (
+        (pymy_rows.NARROW, pymy_rows._narrow_decoder),
+        (pymy_rows.NARROW + 1, pymy_rows._wide_decoder),
+        (WIDEST_COMPILED, pymy_rows._wide_decoder),
+    ):
+        columns = [col(T.LONG)] * width
+        before = cache.cache_info()
+        first = pymy_rows.decoder_for(columns, Decoding(), False)
+        assert pymy_rows.decoder_for(columns, Decoding(), False) is first
+        after = cache.cache_info()
+        assert after.hits + after.misses == before.hits + before.misses + 2
+    columns = [col(T.LONG)] * (WIDEST_COMPILED + 1)
+    first = pymy_rows.decoder_for(columns, Decoding(), False)
+    assert pymy_rows.decoder_for(columns, Decoding(), False) is not first

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import ssl
 import struct
 import subprocess
 import sys
@@ -32,9 +31,7 @@ def server(request):
 
 
 def packet(sock: socket.socket) -> bytes:
-    header = (
-        sock.recv(4, socket.MSG_WAITALL) if not isinstance(sock, ssl.SSLSocket) else sock.recv(4)
-    )
+    header = sock.recv(4, socket.MSG_WAITALL)
     size = int.from_bytes(header[:3], "little")
     body = b""
     while len(body) < size:
@@ -48,43 +45,57 @@ def capabilities(greeting: bytes) -> int:
     return low | high << 16
 
 
-def log_in(address: str | tuple[str, int], *, ca: str | None = None) -> bytes:
+def log_in(address: str | tuple[str, int]) -> bytes:
     """Log in as root without a password; return the server's answer to it."""
     with socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET) as sock:
         sock.settimeout(30)
         sock.connect(address)
-        greeting = packet(sock)
-        flags = CLIENT | (SSL if ca else 0)
-        start = struct.pack("<IIB23x", flags, 1 << 24, 45)
-        sequence = 1
-        secure: socket.socket = sock
-        if ca:
-            assert capabilities(greeting) & SSL
-            sock.sendall(len(start).to_bytes(3, "little") + b"\1" + start)
-            context = ssl.create_default_context(cafile=ca)
-            secure, sequence = context.wrap_socket(sock, server_hostname="localhost"), 2
-        plugin = greeting.rstrip(b"\0").rpartition(b"\0")[2]
-        body = start + b"root\0" + b"\0" + b"test\0" + plugin + b"\0"
-        secure.sendall(len(body).to_bytes(3, "little") + bytes([sequence]) + body)
-        answer = packet(secure)
+        plugin = packet(sock).rstrip(b"\0").rpartition(b"\0")[2]
+        body = struct.pack("<IIB23x", CLIENT, 1 << 24, 45)
+        body += b"root\0" + b"\0" + b"test\0" + plugin + b"\0"
+        sock.sendall(len(body).to_bytes(3, "little") + b"\1" + body)
+        answer = packet(sock)
         if (
             answer[:1] == b"\xfe"
         ):  # AuthSwitchRequest: an empty password is an empty answer there too
-            secure.sendall(b"\0\0\0" + bytes([sequence + 2]))
-            answer = packet(secure)
-        secure.close()
+            sock.sendall(b"\0\0\0\3")
+            answer = packet(sock)
         return answer
 
 
-def test_root_has_no_password_over_socket_and_tcp(server):
+def test_root_has_a_password_over_tcp_only(server):
     assert log_in(server.unix_socket)[0] == 0
-    assert log_in((server.host, server.port))[0] == 0
+    assert b"Access denied" in log_in((server.host, server.port))
+    for ssl_mode in ("preferred", "disabled"):
+        with pymy.connect(server.tcp_dsn, ssl_mode=ssl_mode) as conn:
+            name, grants = (
+                conn.execute("select current_user()").fetchone(),
+                conn.execute("show grants").fetchall(),
+            )
+        assert name == ("root@127.0.0.1",)
+        assert any("WITH GRANT OPTION" in grant for (grant,) in grants)
+
+
+def test_statements_write_and_read_in_one_folder_only(server, tmp_path):
+    tmp_path.chmod(0o777)
+    with pymy.connect(server.dsn) as conn:
+        inside, plugins = server.files / "x", conn.execute("select @@plugin_dir").fetchone()[0]
+        conn.execute("select 'a' into dumpfile %s", (str(inside),))
+        assert inside.read_text() == "a"
+        assert conn.execute("select load_file(%s)", (str(inside),)).fetchone() == (b"a",)
+        for outside in (tmp_path / "x", server.datadir / "x", Path(plugins) / "pymy_x.so"):
+            with pytest.raises(pymy.Error, match="secure-file-priv"):
+                conn.execute("select 'a' into dumpfile %s", (str(outside),))
+            assert not outside.exists()
+        (tmp_path / "y").write_text("secret")
+        assert conn.execute("select load_file(%s)", (str(tmp_path / "y"),)).fetchone() == (None,)
 
 
 def test_tls_with_the_servers_own_authority(server):
     if server.ca is None:
         pytest.skip(f"{server.flavour} has no TLS a modern client accepts")
-    assert log_in((server.host, server.port), ca=server.ca)[0] == 0
+    with pymy.connect(server.tcp_dsn, ssl="verify_identity", ssl_ca=server.ca) as conn:
+        assert conn.ssl
 
 
 def test_no_tls_when_not_wanted(server):
@@ -129,7 +140,7 @@ def test_restart(server, kill):
         before = other.pid
         other.restart(kill=kill)
         assert other.pid != before
-        assert log_in((other.host, other.port))[0] == 0
+        pymy.connect(other.tcp_dsn).close()
 
 
 def test_a_killed_owner_takes_the_server_along(server, project_path, gone):

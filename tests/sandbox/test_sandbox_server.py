@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import ssl
@@ -24,9 +25,15 @@ def test_a_server_runs_and_leaves_nothing(fake_server, gone):
         assert server.is_running()
         assert stat.S_ISSOCK(Path(server.unix_socket).stat().st_mode)
         assert server.dsn == f"mysql://root@localhost/test?unix_socket={folder}/sock"
-        assert server.tcp_dsn == f"mysql://root@127.0.0.1:{server.port}/test"
+        login = f"root:{server.tcp_password}@127.0.0.1:{server.port}"
+        assert server.tcp_dsn == f"mysql://{login}/test?allow_public_key_retrieval=true"
+        assert server.tcp_dsn_for("a/b").startswith(f"mysql://{login}/a%2Fb?")
         assert server.dsn_for("a/b").startswith("mysql://root@localhost/a%2Fb?")
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert stat.S_IMODE((folder / "init.sql").stat().st_mode) == 0o600
+        assert server.tcp_password in (folder / "init.sql").read_text()
+        assert server.tcp_password not in repr(server)
+        assert server.files.is_dir()
         assert (folder / "data" / "table").exists()
         assert not (folder / "data" / "auto.cnf").exists()
         assert server.ca is server.client_cert is None
@@ -46,6 +53,11 @@ def test_our_flags_come_first_and_the_users_win(fake_server):
     assert line.index("--port=13001") < line.index("--plugin-load-add=one") < line.index("--port=2")
     assert "--bind-address=127.0.0.1" in line
     assert "--no-defaults" in line
+
+
+def test_every_server_has_a_password_of_its_own_over_tcp():
+    passwords = {Server("mysql").tcp_password for _ in range(3)}
+    assert len(passwords) == 3 and min(map(len, passwords)) >= 22
 
 
 def test_start_and_stop_twice_are_harmless(fake_server):
@@ -317,7 +329,8 @@ def test_the_command_prints_urls_and_stops_on_a_signal(fake_server, project_path
         assert process.stdout is not None and process.stderr is not None
         socket_url, tcp_url = process.stdout.readline(), process.stdout.readline()
         folder = Path(socket_url.strip().partition("unix_socket=")[2]).parent
-        assert folder.exists() and tcp_url.startswith("mysql://root@127.0.0.1:")
+        assert folder.exists()
+        assert re.match(r"mysql://root:[\w-]{22}@127\.0\.0\.1:\d+/test", tcp_url)
         told = [process.stderr.readline() for _ in range(3)]
         pid = int(told[-1].partition("pid ")[2].partition(",")[0])
         assert told[0].startswith("Preparing a database folder for MySQL 9.9.9")

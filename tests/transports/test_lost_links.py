@@ -155,6 +155,7 @@ def test_the_reason_of_a_broken_write(last):
         greet(), login(), read_some, err(1153, words, "08S01", sequence=1), last()
     ) as server:
         conn = server.connect()
+        conn._session.server_limit = 1 << 30  # asked for earlier
         error = lost(lambda: conn.execute(LARGE), "max_allowed_packet")
         assert error.errno == 1153
         assert not conn.open
@@ -163,6 +164,7 @@ def test_the_reason_of_a_broken_write(last):
 def test_a_broken_write_without_a_reason():
     with Server(greet(), login(), read_some, close()) as server:
         conn = server.connect()
+        conn._session.server_limit = 1 << 30  # asked for earlier
         assert lost(lambda: conn.execute(LARGE)).errno == CR.CR_SERVER_LOST
         assert not conn.open
 
@@ -171,6 +173,7 @@ def test_write_timeout():
     """More than any socket buffer holds, and nobody reads."""
     with Server(greet(), login(), silence()) as server:
         conn = server.connect(write_timeout=0.2)
+        conn._session.server_limit = 1 << 30  # asked for earlier
         lost(lambda: conn.execute("select '" + "x" * (15 << 20) + "'"), r"write_timeout=0\.2")
         assert not conn.open
 

@@ -195,6 +195,7 @@ def test_the_reason_of_a_broken_write_within_tls():
         err(1153, "bigger than 'max_allowed_packet'", sequence=1), close(),
     ) as server:  # fmt: skip
         conn = server.connect()
+        conn._session.server_limit = 1 << 30  # asked for earlier
         with pytest.raises(pymy.OperationalError, match="max_allowed_packet"):
             conn.execute("select '" + "x" * (12 << 20) + "'")
         assert not conn.open

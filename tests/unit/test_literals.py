@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import numbers
 import pathlib
+import uuid
 from collections import UserDict, namedtuple
 from decimal import Decimal
 from enum import Enum, Flag
@@ -47,12 +48,12 @@ class Date(dt.datetime):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        ("it's", "'it\\'s'"),
+        ("it's", "'it''s'"),
         ('say "x"', "'say \\\"x\\\"'"),
         ("\0\n\r\x1a\\", "'\\0\\n\\r\\Z\\\\'"),
         ("tab\t%_é", "'tab\t%_é'"),
         (Text("abc"), "'abc'"),
-        (Text("a'c"), "'a\\'c'"),
+        (Text("a'c"), "'a''c'"),
         (Word.YES, "'y'"),
         (Bits.TWO, "2"),
         (Pair(1, "x"), "(1,'x')"),
@@ -74,7 +75,8 @@ def test_literal(value, text):
     ("value", "text"),
     [
         ("it's", "'it''s'"),
-        ('a"\\\n\0', "'a\"\\\n\0'"),
+        ('a"\n\0', "'a\"\n\0'"),
+        ("a'\\é", "_utf8mb4 X'61275cc3a9'"),
         (b"'\\", "_binary X'275c'"),
         (["'"], "('''')"),
     ],
@@ -83,12 +85,38 @@ def test_literal_without_backslash_escapes(value, text):
     assert literal(value, NO_BACKSLASH) == text
 
 
-@given(st.text(), st.booleans())
-def test_string_literal_is_one_token_with_the_same_value(text, mode):
-    context = LiteralContext(no_backslash_escapes=mode)
-    token, behind = sql.tokenize(literal(text, context) + ";", no_backslash_escapes=mode)
+def read(sql_text, mode):
+    """Return the value of a string literal as a server in this mode reads it."""
+    *introducer, token, behind = sql.tokenize(sql_text + ";", no_backslash_escapes=mode)
     assert (token.kind, behind.text) == ("string", ";")
-    assert sql.unquote(token.text, no_backslash_escapes=mode) == text
+    if [token.text for token in introducer] == ["_utf8mb4", " ", "X"]:
+        return bytes.fromhex(token.text[1:-1]).decode()
+    assert introducer == []
+    return sql.unquote(token.text, no_backslash_escapes=mode)
+
+
+@given(st.text(st.characters(codec="utf-8")), st.booleans())
+def test_string_literal_is_one_token_with_the_same_value(text, mode):
+    assert read(literal(text, LiteralContext(no_backslash_escapes=mode)), mode) == text
+
+
+@given(st.text(st.sampled_from("\\'\"\0\n%aé"), max_size=8), st.booleans(), st.booleans())
+def test_string_literal_ends_where_it_should_whatever_the_servers_mode(text, believed, true):
+    value = read(literal(text, LiteralContext(no_backslash_escapes=believed)), true)
+    assert believed == true or "\\" in value or value == text
+    if believed:
+        assert value == text
+
+
+@given(st.binary(max_size=20), st.booleans(), st.booleans())
+def test_long_bytes_end_where_they_should_whatever_the_servers_mode(data, believed, true):
+    data = data * 2 + b"\\'\\" * (len(data) % 2) + b"'" * 600
+    text = literal(data, LiteralContext(no_backslash_escapes=believed))
+    tokens = list(sql.tokenize(text + ";", no_backslash_escapes=true))
+    assert [t.kind for t in tokens if t.text not in ("X", " ")] == ["word", "string", "symbol"]
+    if believed == true and " X" not in text:
+        value = sql.unquote(tokens[1].text, no_backslash_escapes=true)
+        assert value.encode("ascii", "surrogateescape") == data
 
 
 @given(st.text(alphabet="'\\\"`\0\n%a", max_size=8), st.booleans())
@@ -160,7 +188,7 @@ def test_multibyte_unsafe(encoding, unsafe):
     context = LiteralContext(encoding=encoding)
     assert context.guarded is unsafe
     assert dataclasses.replace(DEFAULT, encoding=encoding).guarded is unsafe
-    assert literal("it's", context) == "'it\\'s'"
+    assert literal("it's", context) == "'it''s'"
     assert literal(b"\x95\x5c", context) == "_binary X'955c'"
     if unsafe:
         with pytest.raises(NotSupportedError, match="utf8mb4"):
@@ -190,6 +218,22 @@ def test_multibyte_unsafe_can_be_set():
         literal("é", LiteralContext(multibyte_unsafe=True))
 
 
+@pytest.mark.parametrize(
+    "context", [LiteralContext(multibyte_unsafe=True), LiteralContext(encoding="gbk")]
+)
+def test_unsafe_charsets_refuse_names_and_write_bytes_in_hexadecimal(context):
+    for write in (
+        lambda: sql.escape_id("é", context=context),
+        lambda: sql.escape_id(["a", "t.é"], context=context),
+        lambda: sql.format("select ??", ["é"], context=context),
+        lambda: literal(sql.assignments({"é": 1}), context),
+    ):
+        with pytest.raises(NotSupportedError, match="utf8mb4"):
+            write()
+    assert sql.escape_id("a`b", context=context) == "`a``b`"
+    assert literal(b"'" * 600, context) == f"_binary X'{'27' * 600}'"
+
+
 # Registered types ------------------------------------------------------------------------------
 
 
@@ -213,6 +257,156 @@ def test_registered_encoders():
     assert literal("x", context) == "S"
     assert literal(Text("x"), LiteralContext(encoders={Text: lambda value, mapping: "T"})) == "T"
     assert literal({"a": 1}, LiteralContext(encoders={dict: lambda value, mapping: "J"})) == "J"
+
+
+class Safe(str):
+    """A string of a template engine: every operator escapes once more, or gives it away."""
+
+    def __str__(self):
+        return "' or 1=1 -- "
+
+    def __contains__(self, item):
+        return False
+
+    def __add__(self, other):
+        return "oops"
+
+    __radd__ = __mod__ = __format__ = __add__
+
+    def replace(self, *args):
+        return "oops"
+
+    translate = encode = isascii = split = replace
+
+
+class Amount(Decimal):
+    def __str__(self):
+        return "1 or 1=1"
+
+    __format__ = __repr__ = __str__
+
+    def is_finite(self):
+        return True
+
+    def adjusted(self):
+        return "1 or 1=1"
+
+
+class Id(uuid.UUID):
+    def __str__(self):
+        return "' or 1=1 -- "
+
+
+class Data(bytes):
+    def hex(self):
+        return "' or 1=1 -- "
+
+
+class Span(dt.timedelta):
+    def __neg__(self):
+        return "oops"
+
+    __abs__ = __neg__
+    days = seconds = "' or 1=1 -- "
+
+
+@pytest.mark.parametrize("mode", [False, True])
+@pytest.mark.parametrize(
+    ("value", "base"),
+    [
+        (Safe("it's"), "it's"),
+        (Safe("\\' or 1=1 -- "), "\\' or 1=1 -- "),
+        (Amount("1E+5"), Decimal("1E+5")),
+        (Id(int=1), uuid.UUID(int=1)),
+        (Data(b"x"), b"x"),
+        (Data(b"x" * 600), b"x" * 600),
+        (Span(seconds=-5), dt.timedelta(seconds=-5)),
+    ],
+    ids=lambda v: type(v).__name__,
+)
+def test_subclasses_have_no_word_in_it(value, base, mode):
+    context = LiteralContext(no_backslash_escapes=mode)
+    assert literal(value, context) == literal(base, context)
+    assert type(literal(value, context)) is str
+    assert sql.interpolate(Safe("select %s"), [value], context=context) == sql.interpolate(
+        "select %s", [base], context=context
+    )
+    assert converters.escape_item(value) == converters.escape_item(base)
+
+
+class Sub(str):
+    pass
+
+
+@pytest.mark.parametrize("value", ["\\' or 1=1 -- ", "x"])
+@pytest.mark.parametrize("mode", [False, True])
+def test_built_in_encoders_of_another_type_know_the_mode(value, mode):
+    """PyMySQL's idiom: conn.encoders[Sub] = conn.encoders[str]."""
+    for encoder in (converters.encoders[str], converters.escape_unicode):
+        context = LiteralContext(
+            no_backslash_escapes=mode,
+            encoders={**converters.conversions, Sub: encoder, pathlib.PurePath: encoder},
+        )
+        assert literal(Sub(value), context) == literal(value, context)
+        assert literal(pathlib.PurePosixPath(value), context) == literal(value, context)
+
+
+def test_built_in_encoders_of_another_type_know_the_charset():
+    context = LiteralContext(
+        encoding="gbk", encoders={**converters.conversions, Sub: converters.escape_str}
+    )
+    with pytest.raises(NotSupportedError):
+        literal(Sub("縗"), context)
+    with pytest.raises(NotSupportedError):
+        literal([Sub("é")], context)
+
+
+def test_the_hexadecimal_form_names_the_connections_charset():
+    context = LiteralContext(no_backslash_escapes=True, encoding="cp1252", charset="latin1")
+    assert literal("\\é", context) == "_latin1 X'5ce9'"
+    with pytest.raises(DataError, match="utf8mb4"):
+        literal("\\中", context)
+
+
+def test_escape_string():
+    assert DEFAULT.escape_string("a'\\\"") == "a''\\\\\\\""
+    assert NO_BACKSLASH.escape_string("a'\"") == "a''\""
+    with pytest.raises(NotSupportedError, match="parameter"):
+        NO_BACKSLASH.escape_string("a\\")
+    with pytest.raises(NotSupportedError):
+        LiteralContext(encoding="gbk").escape_string("é")
+
+
+@pytest.mark.parametrize("context", [DEFAULT, NO_BACKSLASH], ids=["default", "no backslash"])
+@pytest.mark.parametrize("text", ["a\udcff", "\ud800", "\\\udc5c"])
+def test_half_a_character_is_refused_beside_long_bytes_too(text, context):
+    with pytest.raises(DataError, match="replace it"):
+        sql.interpolate("select %s, %s", (b"\xff" * 600, text), context=context)
+    with pytest.raises(DataError, match="replace it"):
+        sql.escape_id(text, context=context)
+
+
+@pytest.mark.parametrize("value", [10**5000, [1, -(10**5000)]], ids=["int", "list"])
+def test_integers_python_does_not_print(value):
+    for write in (
+        literal,
+        converters.escape_item,
+        lambda value: sql.interpolate("select %s", (value,)),
+        lambda value: sql.interpolate("insert into t values %s", ([[value]],)),
+        lambda value: sql.row_formatter("(%s)")((value,)),
+    ):
+        with pytest.raises(DataError, match="digits"):
+            write(value)
+
+
+def test_other_errors_of_encoders_are_left_alone():
+    def fail(value, mapping):
+        raise ValueError("mine")
+
+    context = LiteralContext(encoders={Point: fail})
+    for write in (context.write, lambda value: sql.interpolate("%s", (value,), context=context)):
+        with pytest.raises(ValueError, match="mine"):
+            write(Point())
 
 
 def test_registering_later_counts_until_the_first_use(monkeypatch):
@@ -340,7 +534,7 @@ def test_escape_id_refuses(name):
 
 
 def test_assignments():
-    assert str(sql.assignments({"a": "it's"})) == "`a` = 'it\\'s'"
+    assert str(sql.assignments({"a": "it's"})) == "`a` = 'it''s'"
     assert literal(sql.assignments({"a": "it's"}), NO_BACKSLASH) == "`a` = 'it''s'"
     with pytest.raises(ProgrammingError, match="empty"):
         str(sql.assignments({}))

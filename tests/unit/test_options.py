@@ -8,6 +8,7 @@ import pytest
 from pymy.constants import CLIENT
 from pymy.err import NotSupportedError, ProgrammingError
 from pymy.options import FIELDS, Options, SSLMode
+from pymy.options.checks import encode_password
 
 make = Options.from_keywords
 
@@ -539,3 +540,82 @@ def test_bad_value_in_an_option_file(option_file):
 
 def test_a_missing_option_file_is_no_error(tmp_path):
     assert make(read_default_file=tmp_path / "none.cnf", user="u") == Options(user="u")
+
+
+# -- what must not be guessed, and not be shown
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("character_set_client", "charset"),
+        ("Character_Set_Connection", "charset"),
+        ("character_set_results", "charset"),
+        ("names", "charset"),
+        ("collation_connection", "collation"),
+        ("SQL_MODE", "sql_mode"),
+        ("autocommit", "autocommit"),
+    ],
+)
+def test_session_variables_that_are_options(name, option):
+    with pytest.raises(ProgrammingError, match=rf"{name} is set by the option {option}="):
+        make(session_variables={name: "x"})
+
+
+@pytest.mark.parametrize("name", ["a b", "a$b", "@x", "1a", "", "a\n", 5])
+def test_names_of_session_variables(name):
+    with pytest.raises(ProgrammingError, match="is not a variable's name"):
+        make(session_variables={name: 1})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://u:12?s3cret@host/db",
+        "mysql://u:?s3cret@host/db",
+        "mysql://u:12?a&s3cret=b@host",
+        "mysql://u:12#s3cret@host/db",
+        "mysql://u:12/s3cret@host/db",
+        "mysql://u:12/s3cret@host",
+        "mysql://a@b:12?s3cret@host",
+    ],
+)
+def test_a_password_cut_by_its_own_characters_is_not_shown(url):
+    with pytest.raises(ProgrammingError, match="%XX") as caught:
+        make(url)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_an_at_sign_where_it_belongs():
+    options = make("mysql://u:p%40@h/d%40b?init_command=SET%20@a=1")
+    assert (options.password, options.database, options.init_command) == ("p@", "d@b", "SET @a=1")
+    assert make("mysql://u@h/d#SET %40a=1").init_command == "SET @a=1"
+    with pytest.raises(ProgrammingError, match="unknown parameter 'databse'"):
+        make("mysql://u@h/?databse=x")
+
+
+@pytest.mark.parametrize("name", ["password", "password2", "password3"])
+def test_half_a_character_in_a_password(name):
+    with pytest.raises(ProgrammingError, match="half a surrogate pair") as caught:
+        make(**{name: "s3cret\udcff"})
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("name", ["user", "host", "database", "ssl_server_hostname"])
+def test_what_no_name_holds(name):
+    with pytest.raises(ProgrammingError, match=f"{name} has a NUL"):
+        make(**{name: "a\0b"})
+    with pytest.raises(ProgrammingError, match=f"{name} has half"):
+        make(**{name: "a\ud800"})
+
+
+def test_encode_password():
+    assert encode_password("pä") == "pä".encode()
+    assert encode_password(b"\xff") == encode_password(bytearray(b"\xff")) == b"\xff"
+    for value in (5, None, ["s3cret"]):
+        with pytest.raises(ProgrammingError, match=rf"not {type(value).__name__}") as caught:
+            encode_password(value)
+        assert "s3cret" not in str(caught.value)
+    with pytest.raises(ProgrammingError, match="as bytes"):
+        encode_password("\ud800")

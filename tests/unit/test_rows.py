@@ -50,6 +50,29 @@ def test_a_name_that_looks_like_a_made_one():
     assert len(set(names)) == 3
 
 
+@pytest.mark.parametrize("factory", [rows.dict_row, rows.nested_row, rows.namedtuple_row])
+def test_many_equal_names_cost_no_more_than_others(factory):
+    """A search through the names taken would compare 400 million times here."""
+    equal = columns("t.a") * 20000
+    row = tuple(range(20000))
+    made = factory(equal)(row)
+    if factory is rows.namedtuple_row:
+        assert (made.a, made.t_a_19999) == (0, 19999)
+    elif factory is rows.nested_row:
+        assert (made["t"]["a"], made["t"]["a.20000"]) == (0, 19999)
+    else:
+        assert (made["a"], made["t.a.19999"], len(made)) == (0, 19999, 20000)
+
+
+def test_numbers_go_round_names_that_look_like_them():
+    assert rows.unique_names(columns("t.a", "t.a", "t.t.a.2", "t.a")) == [
+        "a",
+        "t.a",
+        "t.a.2",
+        "t.a.3",
+    ]
+
+
 # -- tuple, dict, scalar, nested
 
 
@@ -103,12 +126,12 @@ def test_nested_rows_are_apart():
         (["1"], ("f_1",)),
         (["class", "None"], ("f_class", "f_None")),
         (["_id"], ("id",)),
-        (["a b", "a-b"], ("a_b", "a_b_")),
+        (["a b", "a-b"], ("a_b", "a_b_2")),
         ([""], ("column",)),
-        (["*", "+"], ("column", "column_")),
+        (["*", "+"], ("column", "column_2")),
         (["x.id", "y.id"], ("id", "y_id")),
         (["größe", "名前"], ("größe", "名前")),
-        (["a", "a_", "x.a", "y.a"], ("a", "a_", "x_a", "y_a")),
+        (["a", "a_", "x.a", "y.a"], ("a", "a_2", "x_a", "y_a")),
         (["count", "index"], ("count", "index")),
     ],
 )

@@ -158,7 +158,7 @@ def test_unquote(text, value):
         ("%s,%s", (1, "x"), "1,'x'"),
         ("%s,%s", [None, b"A"], "NULL,_binary X'41'"),
         ("%s", 5, "5"),
-        ("%s", "it's", "'it\\'s'"),
+        ("%s", "it's", "'it''s'"),
         ("in %s", ([1, 2],), "in (1,2)"),
         ("(a,b) in %s", ([(1, "a"), (2, "b")],), "(a,b) in ((1,'a'),(2,'b'))"),
         (
@@ -319,7 +319,7 @@ def test_all_styles_give_the_same_statement(values, mode):
         (
             "select ?? from ?? where id = ?",
             ["a", "db.t", "x'"],
-            "select `a` from `db`.`t` where id = 'x\\''",
+            "select `a` from `db`.`t` where id = 'x'''",
         ),
         ("??", [["a", "t.b"]], "`a`, `t`.`b`"),
         ("in (?)", [[1, "a"]], "in (1, 'a')"),

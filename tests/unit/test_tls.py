@@ -59,10 +59,12 @@ def pki(tmp_path_factory):
     other = certificate("other", other_key, name_of("other"), other_key, ca=True)
     server_key = ec.generate_private_key(ec.SECP256R1())
     server = certificate("server", server_key, ca.subject, ca_key, hosts=["db.example"])
+    nameless = certificate("db.example", server_key, ca.subject, ca_key)
     files = {
         "ca": ca.public_bytes(PEM),
         "other": other.public_bytes(PEM),
         "server": server.public_bytes(PEM),
+        "nameless": nameless.public_bytes(PEM),
         "server_key": private_pem(server_key),
         "locked_key": private_pem(server_key, b"open sesame"),
         "foreign_key": private_pem(other_key),
@@ -119,6 +121,15 @@ def test_verify_identity_checks_the_host_too(pki):
     assert handshake(context, pki, "db.example")[0].cipher()
     with pytest.raises(ssl.SSLCertVerificationError, match=r"[Hh]ostname"):
         handshake(context, pki, "wrong.example")
+
+
+def test_verify_identity_takes_no_common_name_for_the_host(pki):
+    nameless = SimpleNamespace(server=pki.nameless, server_key=pki.server_key)
+    identity = build_context(Options(ssl_mode=SSLMode.VERIFY_IDENTITY, ssl_ca=pki.ca))
+    with pytest.raises(ssl.SSLCertVerificationError, match=r"[Hh]ostname"):
+        handshake(identity, nameless, "db.example")
+    authority = build_context(Options(ssl_mode=SSLMode.VERIFY_CA, ssl_ca=pki.ca))
+    assert handshake(authority, nameless, "db.example")[0].cipher()
 
 
 def test_without_an_authority_the_systems_count(pki):

@@ -18,6 +18,7 @@ def mysql_clear_password(ctx: AuthContext) -> Conversation:
     """Send the password and a NUL, only over TLS or a unix socket and only when allowed.
 
     Any server can ask for this plugin, so ``allow_cleartext`` alone does not open plain TCP (P28).
+    It does open TLS whose certificate nobody checked: who poses as the server gets the password.
 
     Source: https://dev.mysql.com/doc/refman/8.4/en/cleartext-pluggable-authentication.html
     """

@@ -21,6 +21,7 @@ class AuthContext:
         its first question here.
     tls: the link is encrypted already.
     local: the link is a unix socket.
+    verified: it is known who is at the other end: a unix socket, or TLS with a checked certificate.
     server_public_key: PEM of the server's RSA key known beforehand, else None.
     allow_public_key_retrieval: take the RSA key from the server itself, unverified.
     allow_cleartext: plugins that need the password as it is may have it, on a secure link.
@@ -31,13 +32,17 @@ class AuthContext:
     nonce: bytes = field(default=b"", repr=False)
     tls: bool = False
     local: bool = False
+    verified: bool = False
     server_public_key: bytes | None = field(default=None, repr=False)
     allow_public_key_retrieval: bool = False
     allow_cleartext: bool = False
 
     @property
     def secure(self) -> bool:
-        """Tell whether nobody on the way can read along: TLS or a unix socket."""
+        """Tell whether nobody on the way can read along: TLS or a unix socket.
+
+        Who poses as the server still can, unless the link is `verified`.
+        """
         return self.tls or self.local
 
 

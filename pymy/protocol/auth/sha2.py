@@ -23,10 +23,11 @@ def caching_sha2_password(ctx: AuthContext) -> Conversation:
     that goes out in clear with a NUL; over plain TCP it goes out under the server's RSA key, which
     is ``server_public_key`` or, with ``allow_public_key_retrieval``, asked for with 0x02.
 
-    Without either the login is refused at the 4 and not before: a scramble is as safe over plain
-    TCP as mysql_native_password's, and refusing at once would lock out every account that the cache
-    does know. What must not depend on the server is whether an unverified key is trusted, and 0x02
-    is never sent unless the caller chose so.
+    A key that was pinned is not passed over in favour of TLS with somebody unknown: see
+    ``_in_clear``. Without either the login is refused at the 4 and not before: a scramble is as
+    safe over plain TCP as mysql_native_password's, and refusing at once would lock out every
+    account that the cache does know. What must not depend on the server is whether an unverified
+    key is trusted, and 0x02 is never sent unless the caller chose so.
 
     Source: https://dev.mysql.com/doc/dev/mysql-server/latest/page_caching_sha2_authentication_exchanges.html
     """
@@ -43,7 +44,7 @@ def caching_sha2_password(ctx: AuthContext) -> Conversation:
     if verdict != b"\x04":
         raise unexpected(name, "the answer to the scramble is neither 3 nor 4")
     if ctx.secure:
-        yield ctx.password + b"\0"
+        yield _in_clear(ctx, name)
     else:
         why = " (its cache does not know the account, or the given password is wrong)"
         yield from _send_under_rsa(ctx, name, nonce, request=b"\x02", why=why)
@@ -62,9 +63,25 @@ def sha256_password(ctx: AuthContext) -> Conversation:
     if not ctx.password:
         yield b"\0"
     elif ctx.tls:
-        yield ctx.password + b"\0"
+        yield _in_clear(ctx, name)
     else:
         yield from _send_under_rsa(ctx, name, scramble(ctx, name), request=b"\x01")
+
+
+def _in_clear(ctx: AuthContext, name: str) -> bytes:
+    """Return the password itself; refuse when a pinned key says who may have it, and TLS does not.
+
+    RSA inside of TLS would do, but servers take what comes by TLS for the password as it is and
+    deny the login (seen with MySQL 9.7).
+    """
+    if ctx.server_public_key is not None and not (ctx.verified or ctx.local):
+        raise refusal(
+            f"{name}: the server wants the password itself, over TLS whose certificate nobody "
+            "checked, and without the protection of server_public_key, which servers know only "
+            "without TLS: check the certificate (ssl='verify_ca' or 'verify_identity'), or connect "
+            "with ssl='disabled', or leave server_public_key out"
+        )
+    return ctx.password + b"\0"
 
 
 def _send_under_rsa(
