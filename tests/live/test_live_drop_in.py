@@ -89,7 +89,7 @@ def test_pymysql_manual(address):
         assert number == pymysql.constants.ER.NO_SUCH_TABLE
         assert "nothing_here" in text
     assert connection.get_server_info()
-    assert connection.escape("a'b") == r"'a\'b'"
+    assert connection.escape("a'b") == "'a''b'"
     assert pymysql.converters.escape_string("a'b") == "a''b"
     connection.ping(reconnect=False)
     connection.select_db(address["database"])
