@@ -175,11 +175,11 @@ class BaseConnection:
 
     def escape_string(self, s: str) -> str:
         """Escape a string without putting quotes around it."""
-        return self._context.write(s)[1:-1]
+        return self._context.escape_string(s)
 
     def escape_id(self, name: str, *, qualified: bool = True) -> str:
         """Quote an identifier; dots separate its parts unless ``qualified`` is False."""
-        return escape_id(name, qualified=qualified)
+        return escape_id(name, qualified=qualified, context=self._context)
 
     # -- what a login takes along
 

@@ -113,7 +113,7 @@ class BaseCursor(Generic[Conn]):
             name = f"@_{plain}_{number}"
             names.append(name)
             settings.append(f"{name}={context.write(value)}")
-        call = f"CALL {escape_id(procname)}({','.join(names)})"
+        call = f"CALL {escape_id(procname, context=context)}({','.join(names)})"
         return [f"SET {','.join(settings)}", call] if names else [call]
 
     # -- conversations
