@@ -51,19 +51,8 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_Forks.passed)
 
 
-class BaseConnection:
+class BaseConnection(err.Classes):
     """A connection's settings and facts; how it waits is its subclass's business."""
-
-    Warning = err.Warning
-    Error = err.Error
-    InterfaceError = err.InterfaceError
-    DatabaseError = err.DatabaseError
-    DataError = err.DataError
-    OperationalError = err.OperationalError
-    IntegrityError = err.IntegrityError
-    InternalError = err.InternalError
-    ProgrammingError = err.ProgrammingError
-    NotSupportedError = err.NotSupportedError
 
     def __init__(self, options: Options) -> None:
         self._options = options

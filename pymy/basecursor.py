@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Conn = TypeVar("Conn", bound="BaseConnection")
 
 
-class BaseCursor(Generic[Conn]):
+class BaseCursor(err.Classes, Generic[Conn]):
     """Parameters, description and the rows that are already here."""
 
     #: Largest statement in bytes that ``executemany`` builds.
@@ -286,17 +286,6 @@ class BaseCursor(Generic[Conn]):
     def statement(self) -> str | bytes | None:
         """The text that was sent last."""
         return self._executed
-
-    Warning = err.Warning
-    Error = err.Error
-    InterfaceError = err.InterfaceError
-    DatabaseError = err.DatabaseError
-    DataError = err.DataError
-    OperationalError = err.OperationalError
-    IntegrityError = err.IntegrityError
-    InternalError = err.InternalError
-    ProgrammingError = err.ProgrammingError
-    NotSupportedError = err.NotSupportedError
 
 
 class Unbuffered(BaseCursor[Conn]):

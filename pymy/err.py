@@ -140,6 +140,21 @@ class NotSupportedError(DatabaseError):
     """The server or pymy cannot do what was asked."""
 
 
+class Classes:
+    """PEP 249's exceptions as attributes, which connections and cursors have too."""
+
+    Warning = Warning
+    Error = Error
+    InterfaceError = InterfaceError
+    DatabaseError = DatabaseError
+    DataError = DataError
+    OperationalError = OperationalError
+    IntegrityError = IntegrityError
+    InternalError = InternalError
+    ProgrammingError = ProgrammingError
+    NotSupportedError = NotSupportedError
+
+
 class ProtocolError(OperationalError):
     """The peer broke the protocol. The connection is closed: what follows cannot be trusted."""
 

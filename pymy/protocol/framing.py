@@ -94,7 +94,10 @@ class Framing:
             size = data[start] | data[start + 1] << 8 | data[start + 2] << 16
             stop = start + 4 + size
             if size > self.largest_packet:
-                raise malformed("no greeting of a server", bytes(data[start : start + 16]))
+                raise malformed(
+                    "no greeting of a server, or too large a packet for a login",
+                    bytes(data[start : start + 16]),
+                )
             if stop > inbox.end:
                 if self._unwrapped():
                     continue

@@ -36,6 +36,8 @@ from pymy.protocol.state import State
 from pymy.protocol.wire import lenenc_bytes, malformed
 
 LARGEST_GREETING = 1 << 16
+# Session changes may come along with the last packet of a login; nothing needs more.
+LARGEST_OF_LOGIN = 1 << 20
 # 65,535 bytes is what MySQL's performance schema takes at most (P34).
 ATTRIBUTES_LIMIT = 65_535
 # utf8mb4_general_ci: names go out in UTF-8 whatever the charset, and one byte has no room for the
@@ -75,6 +77,7 @@ def connect(session: Session, options: Options, credentials: Credentials) -> Con
         CLIENT.COMPRESS | CLIENT.ZSTD_COMPRESSION_ALGORITHM
     ):
         session.start_compression(COMPRESSIONS[options.compress](options.compress_level))
+    session.largest_packet = MAX_PACKET
     session.move(State.READY)
     session.schema = options.database
     yield from setup(session, options)
@@ -83,7 +86,7 @@ def connect(session: Session, options: Options, credentials: Credentials) -> Con
 def read_greeting(session: Session) -> Conversation[Greeting]:
     session.largest_packet = LARGEST_GREETING
     greeting = parse_greeting((yield from session.read()))
-    session.largest_packet = MAX_PACKET
+    session.largest_packet = LARGEST_OF_LOGIN
     session.greeting = greeting
     session.mariadb = greeting.is_mariadb
     session.status = greeting.status

@@ -10,6 +10,8 @@ from pymy import err
 from pymy.constants import CLIENT, CR, SERVER_STATUS
 from pymy.protocol.wire import Reader, malformed, readable
 
+# More than any server has variables; an entry of three bytes takes a hundred as an object.
+MOST_CHANGES = 10_000
 MORE_RESULTS = int(SERVER_STATUS.SERVER_MORE_RESULTS_EXISTS)
 SESSION_STATE_CHANGED = int(SERVER_STATUS.SERVER_SESSION_STATE_CHANGED)
 # Errors 1040 and 1129 come before capabilities are known, so without a SQLSTATE (P12).
@@ -162,8 +164,10 @@ def parse_ok(packet: bytes, capabilities: int) -> Ok:
 
 
 def _session_changes(reader: Reader) -> list[SessionChange]:
-    changes = []
+    changes: list[SessionChange] = []
     while reader.left():
+        if len(changes) > MOST_CHANGES:
+            raise malformed(f"more than {MOST_CHANGES} session changes in one answer")
         kind = reader.integer(1)
         entry = Reader(reader.lenenc_bytes())
         if kind == TRACK_SYSTEM_VARIABLE:

@@ -250,7 +250,9 @@ def read_batch(session: Session, result: Result, rows: list[Row]) -> bool:
     if inbox.end - start >= 4:
         data = inbox.data
         size = data[start] | data[start + 1] << 8 | data[start + 2] << 16
-        if inbox.end - start >= 4 + size and not session.joining:
+        whole = inbox.end - start >= 4 + size and size and not session.joining
+        # what does not start like a row is taken by itself below, before all of the inbox is copied
+        if whole and data[start + 4] < 0xFE:
             held = bytes(inbox.view[start : inbox.end])
             try:
                 stop, session.sequence = head.decoder.decode(
