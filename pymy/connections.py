@@ -90,7 +90,7 @@ class Connection(Transactional):
         """Carry a conversation to its end; ``timeout`` seconds for all of it."""
         transport = self._transport
         self._check_process()
-        if transport is None or not self._session.usable():
+        if transport is None or not (self._session.usable() or self._session.abandoned):
             conversation.close()
             raise self._unusable()
         deadline = None if timeout is None else Deadline(timeout, "timeout")
@@ -115,6 +115,8 @@ class Connection(Transactional):
             transport.close()
             return
         session = self._session
+        if session.abandoned:
+            session.cut()  # whoever closes does not wait for what nobody wants
         try:
             with suppress(err.Error, OSError):
                 # a server that reads nothing must not keep the program from leaving

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from pymy.protocol.needs import DONE, FILE, READ, TLS, WRITE
-from pymy.protocol.state import BROKEN
+from pymy.protocol.state import BROKEN, BUSY
 
 from . import err
 from .constants import CR
@@ -171,6 +171,12 @@ class SocketTransport:
         self._write_timeout = options.write_timeout
         self._set: float | None = sock.gettimeout()
         self._pieces: Iterator[bytes] | None = None
+        self._counts: list[int] = []
+        self._waiting = False
+        self._cleaning = Deadline(None, "cancel_timeout")
+        self._killer: threading.Thread | None = None
+        self._killed = False
+        self._family = sock.family
         self.local = sock.family == getattr(socket, "AF_UNIX", None)
 
     def run(
@@ -178,30 +184,91 @@ class SocketTransport:
     ) -> T:
         """Carry one conversation to its end.
 
-        Whatever interrupts it, a KeyboardInterrupt too, may have cost bytes: the connection is
-        then closed, never used half-read.
+        A time-out, or a Ctrl-C while it waits for the server, lets the caller go and leaves the
+        statement to ``on_cancel``; the next call waits until the line is clean. Any other
+        interruption may have cost bytes: the connection is closed, never used half-read.
         """
+        if session.abandoned:
+            self._catch_up(session)
         need = session.start(conversation)
         try:
-            while need is not DONE:
-                if need is READ:
-                    need = self._receive(session, deadline)
-                elif need is WRITE:
-                    need = self._send(session, deadline)
-                elif need is TLS:
-                    need = self._start_tls(session, deadline)
-                elif need is FILE:
-                    need = self._next_piece(session)
-                else:
-                    need = session.resume(self._kill(session))
-        except BaseException:
-            session.abandon()
-            self.close()
+            self._drive(session, need, deadline)
+        except BaseException as exc:
+            if not (self._is_whole(session, exc) and self._let_go(session)):
+                session.cut()
+                self.close()
             raise
         if session.state is BROKEN:
             self.close()
         result: T = session.result()
         return result
+
+    def _drive(self, session: Session, need: Need, deadline: Deadline | None) -> None:
+        while need is not DONE:
+            if need is READ:
+                need = self._receive(session, deadline)
+            elif need is WRITE:
+                need = self._send(session, deadline)
+            elif need is TLS:
+                need = self._start_tls(session, deadline)
+            elif need is FILE:
+                need = self._next_piece(session)
+            else:
+                need = session.resume(self._kill(session, self._peer(), None))
+
+    # -- letting go of a statement, and cleaning up behind it
+
+    def _is_whole(self, session: Session, exc: BaseException) -> bool:
+        """Tell whether an interruption lost nothing: it came while waiting for bytes."""
+        if isinstance(exc, err.Error):
+            return exc.errno == CR.CR_QUERY_TIMEOUT
+        if not self._waiting or isinstance(self.sock, ssl.SSLSocket):
+            return False  # TLS counts its bytes in Python code, which a signal may interrupt
+        self._waiting = False
+        if self._counts:
+            session.filled(self._counts.pop())
+        return True
+
+    def _let_go(self, session: Session) -> bool:
+        """Leave the running statement to ``on_cancel``; False when only closing is left."""
+        policy = self.options.on_cancel
+        if policy == "close" or not session.abandon():
+            return False
+        self._cleaning = Deadline(self.options.cancel_timeout, "cancel_timeout")
+        self._killed = False
+        if policy == "kill":
+            # behind the caller; no daemon, so that a program ended by Ctrl-C still sends it
+            self._killer = threading.Thread(
+                target=self._kill_behind, args=(session, self._peer()), name="pymy-kill"
+            )
+            self._killer.start()
+        return True
+
+    def _kill_behind(self, session: Session, peer: Any) -> None:
+        self._killed = self._kill(session, peer, self.options.cancel_timeout)
+
+    def _catch_up(self, session: Session) -> None:
+        """Read an abandoned statement to its end, within ``cancel_timeout`` of its being left."""
+        deadline = self._cleaning
+        try:
+            if self._killer is not None:
+                self._killer.join(deadline.left())
+            self._drive(session, session.need, deadline)
+            stopped = stopping.was_killed(session.take_error())
+            if session.usable():
+                need = session.start(stopping.settle(session, self._killed and not stopped))
+                self._drive(session, need, deadline)
+                session.result()
+        except (TimeoutError, err.Error):
+            session.cut()
+        except BaseException:
+            session.cut()
+            self.close()
+            raise
+        finally:
+            self._killer = None
+        if session.state is BROKEN:
+            self.close()
 
     def _limit(self, timeout: float | None, deadline: Deadline | None) -> None:
         if deadline is not None:
@@ -216,9 +283,15 @@ class SocketTransport:
         try:
             if deadline is not None or self._set != self._read_timeout:
                 self._limit(self._read_timeout, deadline)
-            count = self.sock.recv_into(session.space())
+            # Through map() and extend(), which are one call of C: a signal's handler runs before
+            # bytes were taken or after their count was kept, never between.
+            self._waiting = True
+            self._counts.extend(map(self.sock.recv_into, (session.space(),)))
+            self._waiting = False
         except OSError as exc:
+            self._waiting = False
             return self._lost(session, exc, "read_timeout", deadline)
+        count = self._counts.pop()
         return session.filled(count) if count else session.eof()
 
     def _send(self, session: Session, deadline: Deadline | None) -> Need:
@@ -250,7 +323,21 @@ class SocketTransport:
             and (seconds is None or deadline.seconds < seconds)
         ):
             name, seconds = deadline.name, deadline.seconds
+        if option == "read_timeout" and session.state is BUSY and self._can_let_go(session):
+            raise err.OperationalError(
+                CR.CR_QUERY_TIMEOUT,
+                f"No answer within {name}={seconds:g} s. The connection stays usable; the "
+                f"statement is left to on_cancel={self.options.on_cancel!r}",
+                fatal=False,
+            ) from exc
         return session.lost(f"timed out, {name}={seconds:g} s", exc)
+
+    def _can_let_go(self, session: Session) -> bool:
+        return (
+            self.options.on_cancel != "close"
+            and not session.abandoned
+            and not session.sending_file
+        )
 
     def _start_tls(self, session: Session, deadline: Deadline | None) -> Need:
         options = self.options
@@ -294,17 +381,18 @@ class SocketTransport:
         poll.register(self.sock, select.POLLIN)
         return bool(poll.poll(0))
 
-    def _kill(self, session: Session) -> bool:
+    def _peer(self) -> Any:
+        """Return the very server of this link: its name may lead to another one by now (P99)."""
+        return self.sock.getpeername()
+
+    def _kill(self, session: Session, peer: Any, seconds: float | None) -> bool:
         """Kill the session's statement over a second connection; False when none can be had."""
         assert session.greeting is not None
         options = stopping.side_options(self.options)
-        deadline = Deadline(options.connect_timeout, "connect_timeout")
+        deadline = Deadline(seconds or options.connect_timeout, "connect_timeout")
         side = Session()
         try:
-            # the very server of this link: its name may lead to another one by now (P99)
-            sock = _dial_address(
-                options, self.sock.family, self.sock.getpeername(), deadline.left()
-            )
+            sock = _dial_address(options, self._family, peer, deadline.left())
             transport = SocketTransport(sock, options, self._credentials)
             try:
                 side.local = transport.local

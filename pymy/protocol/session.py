@@ -77,6 +77,8 @@ class Session(Framing):
         self._outcome: Any = None
         self._error: BaseException | None = None
         self._raised: Exception | None = None
+        self.abandoned = False
+        self.sending_file = False
         self._unseen = False
 
     # -- state
@@ -124,6 +126,12 @@ class Session(Framing):
             sent=False,
         )
 
+    @staticmethod
+    def canceled() -> err.Error:
+        return err.OperationalError(
+            CR.CR_CANCELED, "The rest of the call was canceled: nothing more of it was sent"
+        )
+
     # -- running a conversation
 
     def start(self, conversation: Conversation[Any]) -> Need:
@@ -163,6 +171,7 @@ class Session(Framing):
 
     def _finish(self, outcome: Any, error: BaseException | None) -> Need:
         self._conversation = None
+        self.abandoned = self.sending_file = False
         self._outcome = outcome
         self.need = self._wants = DONE
         raised, self._raised = self._raised, None
@@ -210,6 +219,12 @@ class Session(Framing):
             finally:
                 del error
         return outcome
+
+    def take_error(self) -> BaseException | None:
+        """Return what an abandoned conversation raised, instead of raising it."""
+        error, self._error = self._error, None
+        self._outcome = None
+        return error
 
     # -- what the transport reports
 
@@ -275,8 +290,19 @@ class Session(Framing):
         self.break_off(error)
         return error
 
-    def abandon(self) -> None:
-        """Drop the running conversation: its caller was interrupted, the connection is lost."""
+    def abandon(self) -> bool:
+        """Let the running conversation come to rest with nobody waiting for its result.
+
+        What it still reads is dropped, and it sends no further command. False where only closing
+        helps: in the handshake, and while a file is sent, whose end would load half of it.
+        """
+        if self._conversation is None or self.state is not BUSY or self.sending_file:
+            return False
+        self.abandoned = True
+        return True
+
+    def cut(self) -> None:
+        """Drop the running conversation where it stands: the connection is lost."""
         conversation, self._conversation = self._conversation, None
         if conversation is not None:
             conversation.close()

@@ -29,17 +29,30 @@ def close_stream(session: Session) -> Conversation[None]:
     yield from discard(session)
 
 
+def settle(session: Session, killed: bool) -> Conversation[None]:
+    """Bring the line to rest behind an abandoned call; ``killed`` when a KILL QUERY is about.
+
+    A kill that came too late for its statement must hit this one, not the program's next (P98).
+    """
+    yield from discard(session)
+    if killed:
+        with suppress(err.OperationalError):
+            yield from query(session, b"DO SLEEP(0)")
+
+
+def was_killed(error: BaseException | None) -> bool:
+    """Tell whether the server stopped the statement, so that no kill is on its way any more."""
+    return isinstance(error, err.Error) and error.errno == ER.QUERY_INTERRUPTED
+
+
 def _read_killed(session: Session) -> Conversation[None]:
     try:
         yield from discard_rows(session)
     except err.Error as exc:
-        if exc.errno != ER.QUERY_INTERRUPTED:
+        if not was_killed(exc):
             raise
     else:
-        yield from discard(session)
-        # The statement ended first; the kill must hit this one, not the program's next (P98).
-        with suppress(err.OperationalError):
-            yield from query(session, b"DO SLEEP(0)")
+        yield from settle(session, killed=True)
 
 
 def side_options(options: Options) -> Options:
