@@ -14,7 +14,7 @@ from pymy.protocol.state import CLOSED, CONNECTING
 from . import err
 from .constants import CR
 from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
-from .options import Options
+from .options import Options, from_call
 from .protocol import commands, handshake, transactions
 from .protocol.needs import Conversation
 from .protocol.query import next_result, query
@@ -45,15 +45,9 @@ class Connection(Transactional):
     def __init__(self, dsn: str | None = None, *positional: Any, **options: Any) -> None:
         # first of all, so that __del__ of a half-made object finds it
         self._transport: SocketTransport | None = None
-        if dsn is not None and "://" not in dsn:
-            positional = (dsn, *positional)
-            dsn = None
-        if positional:
-            options.update(zip(_POSITIONS, positional, strict=False))
-        chosen = Options.from_keywords(dsn, **options)
-        super().__init__(chosen)
-        self.cursorclass: type[Cursor] = chosen.cursorclass or Cursor
-        if not chosen.defer_connect:
+        super().__init__(from_call(dsn, positional, options))
+        self.cursorclass: type[Cursor] = self._options.cursorclass or Cursor
+        if not self._options.defer_connect:
             self.connect()
 
     # -- link
@@ -316,8 +310,6 @@ class Connection(Transactional):
         self._forget_transaction()
         self._take_charset(self._options.charset, self._options.collation)
 
-
-_POSITIONS = ("host", "user", "password", "database", "port", "unix_socket")
 
 # What programs written for PyMySQL import from here.
 DEFAULT_CHARSET = "utf8mb4"

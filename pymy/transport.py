@@ -334,9 +334,7 @@ class SocketTransport:
 
     def _can_let_go(self, session: Session) -> bool:
         return (
-            self.options.on_cancel != "close"
-            and not session.abandoned
-            and not session.sending_file
+            self.options.on_cancel != "close" and not session.abandoned and not session.sending_file
         )
 
     def _start_tls(self, session: Session, deadline: Deadline | None) -> Need:

@@ -211,4 +211,15 @@ def default_ssl_mode(unix_socket: str | None) -> SSLMode:
     return SSLMode.PREFERRED if unix_socket is None else SSLMode.DISABLED
 
 
+_POSITIONS = ("host", "user", "password", "database", "port", "unix_socket")
+
+
+def from_call(dsn: str | None, positional: Sequence[Any], keywords: Mapping[str, Any]) -> Options:
+    """Build options from the arguments of `connect()`: a URL, or values by mysqlclient's order."""
+    if dsn is not None and "://" not in dsn:
+        positional = (dsn, *positional)
+        dsn = None
+    return Options.from_keywords(dsn, **{**keywords, **dict(zip(_POSITIONS, positional, strict=False))})
+
+
 FIELDS = {spec.name: spec for spec in dataclasses.fields(Options)}

@@ -304,12 +304,13 @@ class Session(Framing):
     def cut(self) -> None:
         """Drop the running conversation where it stands: the connection is lost."""
         conversation, self._conversation = self._conversation, None
+        error = err.OperationalError(CR.CR_SERVER_LOST, "The command was interrupted", fatal=True)
         if conversation is not None:
             conversation.close()
+            self._error = error
+        self.abandoned = False
         self.need = self._wants = DONE
-        self.break_off(
-            err.OperationalError(CR.CR_SERVER_LOST, "a command was interrupted", fatal=True)
-        )
+        self.break_off(error)
 
     # -- shared by the conversations
 

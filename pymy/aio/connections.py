@@ -1,0 +1,293 @@
+"""The asyncio connection. What its methods do is told in ``pymy.connections``."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+import weakref
+from collections.abc import AsyncIterator, Generator
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from .. import err
+from ..constants import CR
+from ..options import Options, from_call
+from ..protocol import commands, handshake, transactions
+from ..protocol.needs import Conversation
+from ..protocol.query import next_result, query
+from ..protocol.setup import names_clause
+from ..protocol.state import CLOSED, CONNECTING
+from ..rows import RowFactory
+from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
+from .transactions import Transactional
+from .transport import StreamTransport
+
+T = TypeVar("T")
+
+
+class Connection(Transactional):
+    """A connection to a MySQL or MariaDB server that waits by ``await``.
+
+    Make one by ``await pymy.aio.connect(...)``. Tasks may share it: a second one waits in line, or
+    gets an error with ``concurrent="error"``. See ``pymy.Connection``.
+    """
+
+    def __init__(self, dsn: str | None = None, *positional: Any, **options: Any) -> None:
+        self._transport: StreamTransport | None = None
+        super().__init__(from_call(dsn, positional, options))
+        self.cursorclass: type[Cursor] = self._options.cursorclass or Cursor
+        self._turn = asyncio.Lock()
+
+    def __await__(self) -> Generator[Any, None, Connection]:
+        return self._connected().__await__()
+
+    async def _connected(self) -> Connection:
+        if not self.open:
+            await self.connect()
+        return self
+
+    # -- link
+
+    async def connect(self, sock: Any = None) -> None:
+        """Connect, also again after ``close()``."""
+        if self.open:
+            raise err.InterfaceError(
+                CR.CR_BAD_PARAMETER, "The connection is open already: close() it first"
+            )
+        await self._connect(self._options, sock)
+
+    async def _connect(self, options: Options, sock: Any = None) -> None:
+        credentials = self._credentials()
+        session = self._begin_session()
+        me = weakref.proxy(self)
+        transport = StreamTransport(session, options, lambda: me._credentials())
+        session.local = transport.local
+        self._transport = transport
+        try:
+            async with asyncio.timeout(options.connect_timeout):
+                await transport.dial(sock)
+                await transport.run(handshake.connect(session, options, credentials))
+        except OSError as exc:
+            self.abort()
+            raise self._cannot_connect(exc, transport) from exc
+        except BaseException:
+            self.abort()
+            raise
+
+    def _cannot_connect(self, exc: OSError, transport: StreamTransport) -> err.Error:
+        options = self._options
+        where = (
+            f"socket {options.unix_socket!r}"
+            if options.unix_socket is not None
+            else f"{options.host!r}, port {options.port}"
+        )
+        timed_out = isinstance(exc, TimeoutError)
+        seconds = options.connect_timeout
+        why = f"no answer within connect_timeout={seconds:g} s" if timed_out else str(exc)
+        return err.OperationalError(
+            CR.CR_CONN_HOST_ERROR if options.unix_socket is None else CR.CR_CONNECTION_ERROR,
+            f"Can't connect to MySQL server on {where} ({why}). "
+            "Is the server running, and are host, port or socket right?",
+            sent=False,
+            fatal=True,
+        )
+
+    async def _run(self, conversation: Conversation[T], timeout: float | None = None) -> T:
+        """Carry a conversation to its end; ``timeout`` seconds for all of it."""
+        if self._turn.locked() and self._options.concurrent == "error":
+            conversation.close()
+            raise self._session.busy()
+        async with self._turn:
+            transport = self._transport
+            if transport is not None:
+                await transport.settled()
+            self._check_process()
+            if transport is None or not self._session.usable():
+                conversation.close()
+                raise self._unusable()
+            name = "timeout"
+            read_timeout = self._options.read_timeout
+            if read_timeout is not None and (timeout is None or read_timeout < timeout):
+                timeout, name = read_timeout, "read_timeout"
+            return await transport.run(conversation, timeout, name)
+
+    def _unusable(self) -> err.Error:
+        if self._transport is None and self._session.state is CONNECTING:
+            return err.InterfaceError(
+                CR.CR_SERVER_GONE_ERROR, "Not connected: call connect() first", sent=False
+            )
+        return self._session.unusable()
+
+    def close(self) -> None:
+        """Close the link at once; needs no running loop. ``ensure_closed`` says goodbye first."""
+        self.abort()
+
+    async def ensure_closed(self) -> None:
+        """Say goodbye (COM_QUIT, no answer) and close the link; harmless when it is closed."""
+        transport = self._transport
+        if transport is None:
+            return
+        session = self._session
+        with suppress(err.Error, OSError, TimeoutError):
+            async with asyncio.timeout(1.0):
+                if session.usable():
+                    await transport.run(commands.quit_(session))
+        self.abort()
+
+    def abort(self) -> None:
+        """Close the link at once, without a word; a running statement goes on at the server."""
+        transport, self._transport = self._transport, None
+        if self._session.state is not CLOSED:
+            self._session.move(CLOSED)
+        if transport is not None:
+            transport.abort()
+
+    @property
+    def closed(self) -> bool:
+        """True when the connection cannot be used (aiomysql's name)."""
+        return not self.open
+
+    async def __aenter__(self) -> Connection:
+        return await self._connected()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.ensure_closed()
+
+    def __del__(self) -> None:
+        transport = getattr(self, "_transport", None)
+        if transport is not None:
+            if self.open:
+                warnings.warn(f"unclosed {self!r}: call close()", ResourceWarning, 2, self)
+            transport.abort()
+
+    # -- statements
+
+    def cursor(
+        self,
+        cursor: type[Cursor] | None = None,
+        *,
+        row_factory: RowFactory[Any] | None = None,
+    ) -> Any:
+        """Make a cursor of class ``cursor``, default the connection's ``cursorclass``."""
+        made = (cursor or self.cursorclass)(self)
+        factory = row_factory or self._options.row_factory
+        if factory is not None:
+            made.row_factory = factory
+        return made
+
+    async def execute(
+        self, query: str | bytes, args: Any = None, *, timeout: float | None = None
+    ) -> Any:
+        """Run a statement on a new cursor and return the cursor. See ``Cursor.execute``."""
+        cursor = self.cursor()
+        await cursor.execute(query, args, timeout=timeout)
+        return cursor
+
+    async def stream(
+        self,
+        query: str | bytes,
+        args: Any = None,
+        *,
+        row_factory: RowFactory[Any] | None = None,
+    ) -> AsyncIterator[Any]:
+        """Iterate over a result in flat memory.
+
+        The server is made to wait while nobody reads. Close the iterator, for instance with
+        ``contextlib.aclosing``, when you leave it early.
+        """
+        async with self.cursor(SSCursor, row_factory=row_factory) as cursor:
+            await cursor.execute(query, args)
+            async for row in cursor:
+                yield row
+
+    async def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
+        """Run a text and keep its first result in the connection; returns affected rows."""
+        self._warn_unread()
+        self._result = await self._run(
+            query(
+                self._session,
+                self._encode(sql),
+                stream=unbuffered,
+                attributes=self.query_attributes,
+            )
+        )
+        return self._result.affected_rows
+
+    async def next_result(self, unbuffered: bool = False) -> int:
+        """Go to the next result of the last text; returns affected rows, 0 when there is none."""
+        self._result = await self._run(next_result(self._session, stream=unbuffered))
+        return self.affected_rows()
+
+    # -- session
+
+    async def ping(self, reconnect: bool = False) -> None:
+        """Ask the server whether this connection works."""
+        try:
+            await self._run(commands.ping(self._session))
+        except err.Error:
+            if not reconnect:
+                raise
+            self.abort()
+            await self._connect(self._options)
+
+    async def select_db(self, db: str) -> None:
+        """Change the default schema (COM_INIT_DB)."""
+        await self._run(commands.init_db(self._session, self._encode(db)))
+
+    async def set_character_set(self, charset: str, collation: str | None = None) -> None:
+        """Change the connection's charset and collation (SET NAMES)."""
+        clause = names_clause(charset, collation)
+        await self._run(transactions.run(self._session, f"SET {clause}"))
+        self._take_charset(charset, collation)
+
+    async def set_charset(self, charset: str) -> None:
+        """Change the connection's charset; PyMySQL's older name of ``set_character_set``."""
+        await self.set_character_set(charset)
+
+    async def set_multi_statements(self, on: bool) -> None:
+        """Allow several statements in one text, or not (COM_SET_OPTION)."""
+        await self._run(commands.set_option(self._session, on))
+
+    async def show_warnings(self) -> Any:
+        """Return the last statement's warnings as rows of level, code, message (SHOW WARNINGS)."""
+        return (await self._run(query(self._session, b"SHOW WARNINGS"))).rows
+
+    async def statistics(self) -> str:
+        """Return the server's line of counters (COM_STATISTICS)."""
+        return await self._run(commands.statistics(self._session))
+
+    async def kill(self, thread_id: int) -> None:
+        """End another connection by its id (KILL)."""
+        await self._run(transactions.run(self._session, f"KILL {int(thread_id)}"))
+
+    async def reset(self) -> None:
+        """Give the session its first state back: rollback, variables, temporary tables, charset."""
+        await self._run(handshake.reset(self._session, self._options, self._credentials()))
+        self._after_login()
+
+    async def change_user(
+        self,
+        user: str | None = None,
+        password: Any = None,
+        database: str | None = None,
+        charset: str | None = None,
+    ) -> None:
+        """Log in as another user on the same link (COM_CHANGE_USER); None keeps what was."""
+        changes = {"user": user, "password": password, "database": database, "charset": charset}
+        options = self._options.replace(**{k: v for k, v in changes.items() if v is not None})
+        previous, self._options = self._options, options
+        try:
+            await self._run(handshake.change_user(self._session, options, self._credentials()))
+        except BaseException:
+            self._options = previous
+            raise
+        assert self._transport is not None
+        self._transport.options = options
+        self._after_login()
+
+    def _after_login(self) -> None:
+        self._forget_transaction()
+        self._take_charset(self._options.charset, self._options.collation)
+
+
+__all__ = ["Connection", "Cursor", "DictCursor", "SSCursor", "SSDictCursor"]

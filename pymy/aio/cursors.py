@@ -1,0 +1,115 @@
+"""Cursors of the asyncio connection. What they do is told in ``pymy.cursors``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING, Any
+
+from ..basecursor import BaseCursor, DictRows, Unbuffered
+
+if TYPE_CHECKING:
+    from .connections import Connection  # noqa: F401 - named in the bases
+
+
+class Cursor(BaseCursor["Connection"]):
+    """Runs statements and holds the whole result in memory. See ``pymy.Cursor``."""
+
+    async def __aenter__(self) -> Cursor:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        row = await self.fetchone()
+        if row is None:
+            raise StopAsyncIteration
+        return row
+
+    async def close(self) -> None:
+        """Close the cursor; what it did not read yet is dropped. Closing twice is harmless."""
+        connection, self.connection = self.connection, None  # type: ignore[assignment]
+        if connection is not None and self._has_more(connection):
+            await connection._run(self._closing(connection))
+
+    async def execute(
+        self, query: str | bytes, args: Any = None, *, timeout: float | None = None
+    ) -> int:
+        """Run a statement with parameters written in as literals."""
+        connection = self._start()
+        return await connection._run(self._executing(connection, query, args), timeout)
+
+    async def executemany(self, query: str | bytes, args: Iterable[Any]) -> int | None:
+        """Run a statement once for each set of parameters."""
+        connection = self._start()
+        return await connection._run(self._executing_many(connection, query, args))
+
+    async def callproc(self, procname: str, args: Iterable[Any] = ()) -> Any:
+        """Call a stored procedure; its result sets are read with ``fetch...`` and ``nextset``."""
+        connection = self._start()
+        return await connection._run(self._calling(connection, procname, args))
+
+    async def nextset(self) -> bool | None:
+        """Go to the next result of the last statement; None when there is none."""
+        connection = self._open_connection()
+        if not self._has_more(connection):
+            return None
+        return await connection._run(self._advancing(connection))
+
+    async def fetchone(self) -> Any:
+        """Return the next row, None behind the last."""
+        return self._next_row()
+
+    async def fetchmany(self, size: int | None = None) -> Any:
+        """Return the next ``size`` rows (default ``arraysize``); empty behind the last."""
+        return self._next_rows(self.arraysize if size is None else size)
+
+    async def fetchall(self) -> Any:
+        """Return the rows that were not fetched yet; empty behind the last."""
+        return self._next_rows(None)
+
+    async def scroll(self, value: int, mode: str = "relative") -> None:
+        """Move to another row of the result: by ``value`` rows, or to number ``value``."""
+        self._scroll(value, mode)
+
+
+class SSCursor(Unbuffered["Connection"], Cursor):
+    """An unbuffered cursor: rows are read from the server as they are fetched, in flat memory."""
+
+    async def _hold(self, rows: int | None) -> None:
+        connection = self._open_connection()
+        if self._lacks(rows):
+            await connection._run(self._reading(connection, rows))
+
+    async def fetchone(self) -> Any:
+        """Return the next row, None behind the last."""
+        await self._hold(1)
+        return self._next_row()
+
+    async def fetchmany(self, size: int | None = None) -> Any:
+        """Return the next ``size`` rows (default ``arraysize``), fewer at the end."""
+        wanted = self.arraysize if size is None else size
+        await self._hold(wanted)
+        return self._next_rows(wanted)
+
+    async def fetchall(self) -> Any:
+        """Return all rows that are left, in one list: that memory is not flat."""
+        await self._hold(None)
+        return self._next_rows(None)
+
+    async def scroll(self, value: int, mode: str = "relative") -> None:
+        """Skip rows forward; an unbuffered result knows no way back."""
+        for _ in range(self._forward(value, mode)):
+            if await self.fetchone() is None:
+                raise IndexError("scroll() went past the last row")
+
+
+class DictCursor(DictRows, Cursor):
+    """A cursor whose rows are dicts; a column name that occurs again is ``table.name``."""
+
+
+class SSDictCursor(DictRows, SSCursor):
+    """An unbuffered cursor whose rows are dicts."""
