@@ -152,7 +152,7 @@ class BaseCursor(Generic[Conn]):
     def _has_more(self, connection: Conn) -> bool:
         """Tell whether the server holds more of this cursor's statement."""
         result = self._result
-        if result is None or connection._result is not result or not connection.open:
+        if result is None or connection._result is not result:
             return False
         return result.unread or result.has_next
 
@@ -295,6 +295,10 @@ class Unbuffered(BaseCursor[Conn]):
                 raise self._overtaken()
             try:
                 batch = yield from fetch_batch(connection._session)
+            except err.Error as exc:
+                if connection._session.abandoned:
+                    result.failure = exc  # nobody heard it, and rows that lack are not the end
+                raise
             finally:
                 self._wants_more = result.unread
             self._add(batch)

@@ -109,6 +109,7 @@ class BaseTransaction:
 
     def _entering(self) -> Conversation[None]:
         connection = self._connection
+        connection._session.indivisible = True
         if connection._xid is not None:
             raise err.ProgrammingError(
                 CR.CR_BAD_PARAMETER, "transaction() is not possible within tpc_begin()", sent=False
@@ -138,6 +139,7 @@ class BaseTransaction:
     def _leaving(self, failed: bool) -> Conversation[None]:
         connection = self._connection
         session = connection._session
+        session.indivisible = True
         connection._transaction_depth -= 1
         if not failed:
             end = f"RELEASE SAVEPOINT {self._savepoint}" if self._savepoint else "COMMIT"

@@ -14,7 +14,18 @@ from __future__ import annotations
 
 from .connections import Connection
 from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
+from .pool import Pool, PoolStats, create_pool
 
 connect = Connection
 
-__all__ = ["Connection", "Cursor", "DictCursor", "SSCursor", "SSDictCursor", "connect"]
+__all__ = [
+    "Connection",
+    "Cursor",
+    "DictCursor",
+    "Pool",
+    "PoolStats",
+    "SSCursor",
+    "SSDictCursor",
+    "connect",
+    "create_pool",
+]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import warnings
 import weakref
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -16,9 +17,11 @@ from ..protocol import commands, handshake, transactions
 from ..protocol.needs import Conversation
 from ..protocol.query import next_result, query
 from ..protocol.setup import names_clause
-from ..protocol.state import CLOSED, CONNECTING
+from ..protocol.state import CLOSED, CONNECTING, READY
 from ..rows import RowFactory
+from ..waiting import Deadline
 from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
+from .results import Running
 from .transactions import Transactional
 from .transport import StreamTransport
 
@@ -61,12 +64,12 @@ class Connection(Transactional):
         session = self._begin_session()
         me = weakref.proxy(self)
         transport = StreamTransport(session, options, lambda: me._credentials())
-        session.local = transport.local
+        deadline = Deadline(options.connect_timeout, "connect_timeout")
         self._transport = transport
         try:
             async with asyncio.timeout(options.connect_timeout):
                 await transport.dial(sock)
-                await transport.run(handshake.connect(session, options, credentials))
+            await transport.run(handshake.connect(session, options, credentials), deadline)
         except OSError as exc:
             self.abort()
             raise self._cannot_connect(exc, transport) from exc
@@ -83,7 +86,12 @@ class Connection(Transactional):
         )
         timed_out = isinstance(exc, TimeoutError)
         seconds = options.connect_timeout
-        why = f"no answer within connect_timeout={seconds:g} s" if timed_out else str(exc)
+        if timed_out and exc.errno is None:
+            why = f"no answer within connect_timeout={seconds:g} s"
+        elif isinstance(exc, ConnectionError) and exc.errno is not None:
+            why = f"[Errno {exc.errno}] {os.strerror(exc.errno)}"  # asyncio words it otherwise
+        else:
+            why = str(exc)
         return err.OperationalError(
             CR.CR_CONN_HOST_ERROR if options.unix_socket is None else CR.CR_CONNECTION_ERROR,
             f"Can't connect to MySQL server on {where} ({why}). "
@@ -97,22 +105,28 @@ class Connection(Transactional):
         if self._turn.locked() and self._options.concurrent == "error":
             conversation.close()
             raise self._session.busy()
+        self._check_process()
         async with self._turn:
             transport = self._transport
             if transport is not None:
                 await transport.settled()
-            self._check_process()
             if transport is None or not self._session.usable():
                 conversation.close()
                 raise self._unusable()
-            name = "timeout"
-            read_timeout = self._options.read_timeout
-            if read_timeout is not None and (timeout is None or read_timeout < timeout):
-                timeout, name = read_timeout, "read_timeout"
-            return await transport.run(conversation, timeout, name)
+            deadline = None if timeout is None else Deadline(timeout, "timeout")
+            return await transport.run(conversation, deadline)
+
+    def _warn_unread(self) -> None:
+        if self._transport is None or not self._transport.is_cleaning:
+            super()._warn_unread()  # else a cancelled call left the rows, which says enough
 
     def _unusable(self) -> err.Error:
-        if self._transport is None and self._session.state is CONNECTING:
+        transport = self._transport
+        if transport is not None and transport.unheard is not None:
+            error, transport.unheard = transport.unheard, None
+            error.sent = False
+            return error
+        if transport is None and self._session.state is CONNECTING:
             return err.InterfaceError(
                 CR.CR_SERVER_GONE_ERROR, "Not connected: call connect() first", sent=False
             )
@@ -129,18 +143,38 @@ class Connection(Transactional):
             return
         session = self._session
         with suppress(err.Error, OSError, TimeoutError):
+            self._check_process()
             async with asyncio.timeout(1.0):
+                await transport.settled()
                 if session.usable():
                     await transport.run(commands.quit_(session))
         self.abort()
 
     def abort(self) -> None:
-        """Close the link at once, without a word; a running statement goes on at the server."""
+        """Close the socket at once, without a word; a running statement goes on at the server."""
         transport, self._transport = self._transport, None
         if self._session.state is not CLOSED:
             self._session.move(CLOSED)
-        if transport is not None:
+        if transport is not None and not self._is_forked():
             transport.abort()
+
+    def _is_forked(self) -> bool:
+        """Tell whether the link is the parent's: its event loop would notice what is done here."""
+        try:
+            self._check_process()
+        except err.InterfaceError:
+            return True
+        return False
+
+    def is_alive(self) -> bool:
+        """Tell whether the connection looks usable: at rest, its line silent. Nothing is sent."""
+        transport, session = self._transport, self._session
+        return (
+            transport is not None
+            and session.state is READY
+            and not session.held
+            and transport.is_silent()
+        )
 
     @property
     def closed(self) -> bool:
@@ -156,9 +190,9 @@ class Connection(Transactional):
     def __del__(self) -> None:
         transport = getattr(self, "_transport", None)
         if transport is not None:
-            if self.open:
+            if self.open and not self._is_forked():
                 warnings.warn(f"unclosed {self!r}: call close()", ResourceWarning, 2, self)
-            transport.abort()
+            self.abort()
 
     # -- statements
 
@@ -175,30 +209,41 @@ class Connection(Transactional):
             made.row_factory = factory
         return made
 
-    async def execute(
+    def execute(
         self, query: str | bytes, args: Any = None, *, timeout: float | None = None
+    ) -> Running[Any]:
+        """Run a statement on a new cursor and return the cursor. See ``Cursor.execute``.
+
+        ``await`` it for the cursor, or ``async for row in conn.execute(...)``.
+        """
+        return Running(self._executed(self.cursor(), query, args, timeout), _rows)
+
+    async def _executed(
+        self, cursor: Any, query: str | bytes, args: Any, timeout: float | None = None
     ) -> Any:
-        """Run a statement on a new cursor and return the cursor. See ``Cursor.execute``."""
-        cursor = self.cursor()
         await cursor.execute(query, args, timeout=timeout)
         return cursor
 
-    async def stream(
+    def stream(
         self,
         query: str | bytes,
         args: Any = None,
         *,
         row_factory: RowFactory[Any] | None = None,
-    ) -> AsyncIterator[Any]:
+    ) -> Running[AsyncGenerator[Any, None]]:
         """Iterate over a result in flat memory.
 
-        The server is made to wait while nobody reads. Close the iterator, for instance with
-        ``contextlib.aclosing``, when you leave it early.
+        The server is made to wait while nobody reads. Close it, for instance with
+        ``contextlib.aclosing``, when you leave it early. ``await`` sends the statement at once and
+        gives the iterator.
         """
-        async with self.cursor(SSCursor, row_factory=row_factory) as cursor:
-            await cursor.execute(query, args)
-            async for row in cursor:
-                yield row
+        cursor = self.cursor(SSCursor, row_factory=row_factory)
+        return Running(self._streamed(cursor, query, args), lambda rows: rows)
+
+    async def _streamed(
+        self, cursor: Any, query: str | bytes, args: Any
+    ) -> AsyncGenerator[Any, None]:
+        return _rows(await self._executed(cursor, query, args))
 
     async def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
         """Run a text and keep its first result in the connection; returns affected rows."""
@@ -288,6 +333,12 @@ class Connection(Transactional):
     def _after_login(self) -> None:
         self._forget_transaction()
         self._take_charset(self._options.charset, self._options.collation)
+
+
+async def _rows(cursor: Any) -> AsyncGenerator[Any, None]:
+    async with cursor:
+        async for row in cursor:
+            yield row
 
 
 __all__ = ["Connection", "Cursor", "DictCursor", "SSCursor", "SSDictCursor"]

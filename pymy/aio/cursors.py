@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Generator, Iterable
+from typing import TYPE_CHECKING, Any, Self
 
 from ..basecursor import BaseCursor, DictRows, Unbuffered
 
@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 class Cursor(BaseCursor["Connection"]):
     """Runs statements and holds the whole result in memory. See ``pymy.Cursor``."""
 
-    async def __aenter__(self) -> Cursor:
+    def __await__(self) -> Generator[Any, Any, Self]:
+        return self._self().__await__()
+
+    async def _self(self) -> Self:
+        return self
+
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -32,7 +38,7 @@ class Cursor(BaseCursor["Connection"]):
     async def close(self) -> None:
         """Close the cursor; what it did not read yet is dropped. Closing twice is harmless."""
         connection, self.connection = self.connection, None  # type: ignore[assignment]
-        if connection is not None and self._has_more(connection):
+        if connection is not None and connection.open and self._has_more(connection):
             await connection._run(self._closing(connection))
 
     async def execute(
@@ -99,6 +105,14 @@ class SSCursor(Unbuffered["Connection"], Cursor):
         """Return all rows that are left, in one list: that memory is not flat."""
         await self._hold(None)
         return self._next_rows(None)
+
+    def fetchall_unbuffered(self) -> AsyncIterator[Any]:
+        """Iterate over the rows that are left."""
+        return self.__aiter__()
+
+    async def read_next(self) -> Any:
+        """Return the next row, None behind the last (PyMySQL's name)."""
+        return await self.fetchone()
 
     async def scroll(self, value: int, mode: str = "relative") -> None:
         """Skip rows forward; an unbuffered result knows no way back."""

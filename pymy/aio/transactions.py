@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TypeVar
 
+from .. import err
 from ..basetransactions import BaseTransaction, BaseTransactional
 from ..protocol.needs import Conversation
-from ..protocol.transactions import Xid
+from ..protocol.transactions import Xid, make_xid
 
 T = TypeVar("T")
 
@@ -24,7 +25,12 @@ class Transaction(BaseTransaction):
     async def __aexit__(self, exc_type: type[BaseException] | None, *rest: object) -> None:
         failed = exc_type is not None
         if not self._is_moot(failed):
-            await self._connection._run(self._leaving(failed))
+            try:
+                await self._connection._run(self._leaving(failed))
+            except err.Error:
+                # the clean-up behind a cancelled statement may have closed it just now
+                if not self._is_moot(failed):
+                    raise
 
 
 class Transactional(BaseTransactional):
@@ -46,7 +52,7 @@ class Transactional(BaseTransactional):
         await self._run(self._ending("ROLLBACK"))
 
     async def autocommit(self, value: bool) -> None:
-        """Switch autocommit; nothing is sent when the server has it so already."""
+        """Switch autocommit, if it is not so already; switching it on commits what is open."""
         await self._run(self._switching(bool(value)))
 
     def transaction(
@@ -58,6 +64,10 @@ class Transactional(BaseTransactional):
     ) -> Transaction:
         """Make a context manager that commits at its end and rolls back on an exception."""
         return Transaction(self, isolation, read_only, consistent_snapshot)
+
+    def xid(self, format_id: int, global_transaction_id: str, branch_qualifier: str) -> Xid:
+        """Make the id of a distributed transaction. Nothing is sent."""
+        return make_xid(format_id, global_transaction_id, branch_qualifier)
 
     async def tpc_begin(self, xid: Xid) -> None:
         """Start a two-phase transaction (XA START)."""

@@ -25,6 +25,7 @@ SCHEMES = frozenset({"mysql", "mariadb", "mysql+pymy", "mariadb+pymy"})
 ALIASES = {
     "db": "database",
     "passwd": "password",
+    "cursor_cls": "cursorclass",
     "socket": "unix_socket",
     "init_sql": "init_command",
     "client_flags": "client_flag",

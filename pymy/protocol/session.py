@@ -33,6 +33,8 @@ from pymy.protocol.state import (
     State,
 )
 
+# The server, or its present role, takes no writes: the address leads to a primary no more (P103).
+READ_ONLY = frozenset({1290, 1792, 1836})
 IN_TRANSACTION = int(SERVER_STATUS.SERVER_STATUS_IN_TRANS)
 NO_BACKSLASH_ESCAPES = int(SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES)
 
@@ -78,7 +80,9 @@ class Session(Framing):
         self._error: BaseException | None = None
         self._raised: Exception | None = None
         self.abandoned = False
-        self.sending_file = False
+        # what only closing can end: a login, a file on its way, the start or end of a transaction
+        self.indivisible = False
+        self.read_only = False
         self._unseen = False
 
     # -- state
@@ -171,7 +175,7 @@ class Session(Framing):
 
     def _finish(self, outcome: Any, error: BaseException | None) -> Need:
         self._conversation = None
-        self.abandoned = self.sending_file = False
+        self.abandoned = self.indivisible = False
         self._outcome = outcome
         self.need = self._wants = DONE
         raised, self._raised = self._raised, None
@@ -294,9 +298,10 @@ class Session(Framing):
         """Let the running conversation come to rest with nobody waiting for its result.
 
         What it still reads is dropped, and it sends no further command. False where only closing
-        helps: in the handshake, and while a file is sent, whose end would load half of it.
+        helps: in a login; while a file is sent, whose end would load half of it; and where a
+        transaction starts or ends, which would leave it open with nobody to know.
         """
-        if self._conversation is None or self.state is not BUSY or self.sending_file:
+        if self._conversation is None or self.state is not BUSY or self.indivisible:
             return False
         self.abandoned = True
         return True
@@ -308,7 +313,7 @@ class Session(Framing):
         if conversation is not None:
             conversation.close()
             self._error = error
-        self.abandoned = False
+        self.abandoned = self.indivisible = False
         self.need = self._wants = DONE
         self.break_off(error)
 
@@ -354,6 +359,8 @@ class Session(Framing):
         if error.retry is err.Retry.TRANSACTION:
             # an ERR has no status flags; after this one there is no transaction (P119)
             self.status &= ~IN_TRANSACTION
+        if error.errno in READ_ONLY:
+            self.read_only = True
         return error
 
     def accept(self, ok: Ok) -> Ok:

@@ -58,7 +58,12 @@ def _read_killed(session: Session) -> Conversation[None]:
 def side_options(options: Options) -> Options:
     """Return what a second connection needs: the same address and login, and nothing else (P99)."""
     return options.replace(
-        init_command=None, session_variables={}, sql_mode=None, autocommit=None, compress=None
+        init_command=None,
+        session_variables={},
+        sql_mode=None,
+        autocommit=None,
+        compress=None,
+        on_cancel="close",
     )
 
 
