@@ -27,6 +27,9 @@ from .err import (
     MySQLError,
     NotSupportedError,
     OperationalError,
+    PoolClosed,
+    PoolQueueFull,
+    PoolTimeout,
     ProgrammingError,
     ProtocolError,
     Retry,
@@ -34,6 +37,7 @@ from .err import (
 )
 from .mysqldb import install_as_MySQLdb
 from .options import Options, SSLMode
+from .pool import Pool, PoolStats
 from .sql import Raw, escape_id, format
 from .times import (
     Date,
@@ -100,6 +104,11 @@ __all__ = [
     "NotSupportedError",
     "OperationalError",
     "Options",
+    "Pool",
+    "PoolClosed",
+    "PoolQueueFull",
+    "PoolStats",
+    "PoolTimeout",
     "ProgrammingError",
     "ProtocolError",
     "Raw",

@@ -21,6 +21,9 @@ from .sql import batches, encode, escape_id, interpolate, row_formatter, split_v
 if TYPE_CHECKING:
     from .base import BaseConnection
 
+# What stands behind the last row; None may be a row, of a factory's making.
+END = object()
+
 Conn = TypeVar("Conn", bound="BaseConnection")
 
 
@@ -179,7 +182,7 @@ class BaseCursor(err.Classes, Generic[Conn]):
     def _has_more(self, connection: Conn) -> bool:
         """Tell whether the server holds more of this cursor's statement."""
         result = self._result
-        if result is None or not self._is_current(connection) or not connection.open:
+        if result is None or not self._is_current(connection):
             return False
         return result.unread or result.has_next
 
@@ -314,6 +317,10 @@ class Unbuffered(BaseCursor[Conn]):
                 raise self._overtaken()
             try:
                 batch = yield from fetch_batch(connection._session)
+            except err.Error as exc:
+                if connection._session.abandoned:
+                    result.failure = exc  # nobody heard it, and rows that lack are not the end
+                raise
             finally:
                 self._wants_more = result.unread
             self._add(batch)

@@ -126,6 +126,7 @@ class BaseTransaction:
     def _entering(self) -> Conversation[None]:
         connection = self._connection
         session = connection._session
+        session.indivisible = True
         blocks = connection._blocks
         if self in blocks:
             raise misused("This block is entered already: call transaction() for each block")
@@ -156,6 +157,7 @@ class BaseTransaction:
 
     def _leaving(self, failed: bool) -> Conversation[None]:
         connection = self._connection
+        connection._session.indivisible = True
         blocks = connection._blocks
         if self not in blocks:
             # reset(), change_user() or a reconnect ended the transaction, or an outer block did:

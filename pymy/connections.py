@@ -5,26 +5,30 @@ from __future__ import annotations
 import socket
 import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from . import err
 from .basecursor import DictRows
 from .constants import CR
 from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
-from .options import from_call
+from .dialling import BLOCKING, dialling
+from .nonblocking import Pending, Resolver, startable
+from .options import Options, from_call
 from .protocol import commands, handshake, transactions
 from .protocol.needs import Conversation
 from .protocol.query import next_result, query
 from .protocol.result import Result
 from .protocol.setup import names_clause
-from .protocol.state import CLOSED, CONNECTING
+from .protocol.state import CLOSED, CONNECTING, READY
 from .rows import RowFactory
 from .transactions import Transactional
-from .transport import Deadline, SocketTransport, dial, positive
+from .transport import SocketTransport
+from .waiting import Deadline, Steps, Waiting, finish, positive
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class Connection(Transactional):
@@ -45,16 +49,22 @@ class Connection(Transactional):
     def __init__(self, dsn: str | None = None, *positional: Any, **options: Any) -> None:
         # first of all, so that __del__ of a half-made object finds it
         self._transport: SocketTransport | None = None
-        chosen = from_call(dsn, positional, options)
-        super().__init__(chosen)
-        self.cursorclass: type[Cursor] = chosen.cursorclass or Cursor
-        if not chosen.defer_connect:
+        super().__init__(from_call(dsn, positional, options))
+        self.cursorclass: type[Cursor] = self._options.cursorclass or Cursor
+        if not self._options.defer_connect:
             self.connect()
 
     # -- link
 
+    #: What ``pymy.nonblocking`` began on this connection and did not finish.
+    _pending: Pending | None = None
+    #: How its ``connect`` and ``ping`` look a host's addresses up.
+    _resolver: Resolver | None = None
+
     def connect(self, sock: socket.socket | None = None) -> None:
-        """Connect, also again after ``close()``; the constructor does it unless ``defer_connect``.
+        """Connect, also again after ``close()``.
+
+        The constructor does it unless ``defer_connect`` is True.
 
         sock: an open socket to use instead of dialling; the connection owns it from now on.
         """
@@ -62,35 +72,53 @@ class Connection(Transactional):
             raise err.InterfaceError(
                 CR.CR_BAD_PARAMETER, "The connection is open already: close() it first"
             )
-        self._connect(sock)
+        self._carry(self._connecting, self._live, sock)
 
-    def _connect(self, sock: socket.socket | None = None) -> None:
-        options = self._live
+    def _connecting(
+        self, how: Waiting, options: Options, sock: socket.socket | None = None
+    ) -> Steps[None]:
         deadline = Deadline(options.connect_timeout, "connect_timeout")
         credentials = self._credentials()
         session = self._begin_session()
         # by a weak reference: a cycle would put __del__ off until garbage is collected
         me = weakref.proxy(self)
-        transport = SocketTransport(
-            sock or dial(options, deadline), options, lambda: me._credentials()
-        )
+        link = sock or (yield from dialling(how, options, deadline))
+        transport = SocketTransport(link, options, lambda: me._credentials())
         session.local = transport.local
         self._transport = transport
         try:
-            transport.run(session, handshake.connect(session, options, credentials), deadline)
+            login = handshake.connect(session, options, credentials)
+            yield from how.run(transport, session, login, deadline)
         except BaseException:
-            self.abort()
+            self._drop()
             raise
 
     def _run(self, conversation: Conversation[T], timeout: float | None = None) -> T:
         """Carry a conversation to its end; ``timeout`` seconds for all of it."""
-        transport = self._transport
-        self._check_process()
-        if transport is None or not self._session.usable():
-            conversation.close()
-            raise self._unusable()
+        transport = self._link_for(conversation)
         deadline = None if timeout is None else Deadline(positive(timeout), "timeout")
         return transport.run(self._session, conversation, deadline)
+
+    def _carry(
+        self,
+        steps: Callable[Concatenate[Waiting, P], Steps[T]],
+        *args: P.args,
+        **options: P.kwargs,
+    ) -> T:
+        """Take the steps of a method that does more than carry one conversation."""
+        return finish(steps(BLOCKING, *args, **options))
+
+    def _step(self, how: Waiting, conversation: Conversation[T]) -> Steps[T]:
+        link = self._link_for(conversation)
+        return (yield from how.run(link, self._session, conversation, None))
+
+    def _link_for(self, conversation: Conversation[Any]) -> SocketTransport:
+        transport = self._transport
+        self._check_process()
+        if transport is None or not (self._session.usable() or self._session.abandoned):
+            conversation.close()
+            raise self._unusable()
+        return transport
 
     def _unusable(self) -> err.Error:
         if self._transport is None and self._session.state is CONNECTING:
@@ -102,20 +130,30 @@ class Connection(Transactional):
     def close(self) -> None:
         """Say goodbye (COM_QUIT, no answer) and close the link; an open transaction is rolled back.
 
+        In the middle of an operation of ``pymy.nonblocking`` the link is closed without a word.
         Raises InterfaceError when the connection was closed before.
         """
+        if self._pending is not None:
+            return self.abort()
         if self._session.state is CLOSED or self._transport is None:
             raise err.InterfaceError(CR.CR_CONNECTION_CLOSED, "Already closed", sent=False)
-        transport, self._transport = self._transport, None
-        session = self._session
         if self._is_forked:
-            session.move(CLOSED)
-            transport.close()
-            return
+            transport, self._transport = self._transport, None
+            self._session.move(CLOSED)
+            return transport.close()
+        self._carry(self._quitting)
+
+    def _quitting(self, how: Waiting) -> Steps[None]:
+        transport, self._transport = self._transport, None
+        assert transport is not None
+        session = self._session
+        if session.abandoned:
+            session.cut()  # whoever closes does not wait for what nobody wants
         try:
             with suppress(err.Error, OSError):
                 # a server that reads nothing must not keep the program from leaving
-                transport.run(session, commands.quit_(session), Deadline(1.0, "close"))
+                deadline = Deadline(1.0, "close")
+                yield from how.run(transport, session, commands.quit_(session), deadline)
         finally:
             if session.state is not CLOSED:
                 session.move(CLOSED)
@@ -124,6 +162,11 @@ class Connection(Transactional):
 
     def abort(self) -> None:
         """Close the socket at once, without a word; a running statement goes on at the server."""
+        if self._pending is not None:
+            self._pending.abort()
+        self._drop()
+
+    def _drop(self) -> None:
         transport, self._transport = self._transport, None
         if self._session.state is not CLOSED:
             self._session.move(CLOSED)
@@ -147,6 +190,19 @@ class Connection(Transactional):
                     warnings.warn(f"unclosed {self!r}: call close()", ResourceWarning, 2, self)
             finally:
                 transport.close()
+
+    def is_alive(self) -> bool:
+        """Tell whether the connection looks usable: at rest, its line silent. Nothing is sent.
+
+        An idle server says nothing: bytes or an end mean that it is gone or out of step.
+        """
+        transport, session = self._transport, self._session
+        return (
+            transport is not None
+            and session.state is READY
+            and not session.held
+            and transport.is_silent()
+        )
 
     def fileno(self) -> int:
         """Return the socket's file descriptor."""
@@ -205,19 +261,20 @@ class Connection(Transactional):
     def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
         """Run a text and keep its first result in the connection; returns affected rows."""
         self._warn_unread()
-        self._result = self._run(
-            query(
-                self._session,
-                self._encode(sql),
-                stream=unbuffered,
-                attributes=self.query_attributes,
-            )
+        return self._run(self._querying(self._encode(sql), unbuffered))
+
+    def _querying(self, sql: bytes, unbuffered: bool) -> Conversation[int]:
+        self._result = yield from query(
+            self._session, sql, stream=unbuffered, attributes=self.query_attributes
         )
         return self._result.affected_rows
 
     def next_result(self, unbuffered: bool = False) -> int:
         """Go to the next result of the last text; returns affected rows, 0 when there is none."""
-        self._result = self._run(next_result(self._session, stream=unbuffered))
+        return self._run(self._advancing(unbuffered))
+
+    def _advancing(self, unbuffered: bool) -> Conversation[int]:
+        self._result = yield from next_result(self._session, stream=unbuffered)
         return self.affected_rows()
 
     # -- session
@@ -231,13 +288,19 @@ class Connection(Transactional):
             variables of the old session are gone then.
         Raises OperationalError 2013 or InterfaceError when it does not; the connection is closed.
         """
-        try:
+        if reconnect:
+            self._carry(self._reviving)
+        else:
             self._run(commands.ping(self._session))
+
+    def _reviving(self, how: Waiting) -> Steps[None]:
+        try:
+            yield from self._step(how, commands.ping(self._session))
         except err.Error:
-            if not reconnect or self.open:  # open: busy with a command of another thread
+            if self.open:  # busy with a command of another thread
                 raise
-            self.abort()
-            self._connect()
+            self._drop()
+            yield from self._connecting(how, self._live)
 
     def select_db(self, db: str) -> None:
         """Change the default schema (COM_INIT_DB)."""
@@ -245,8 +308,11 @@ class Connection(Transactional):
 
     def set_character_set(self, charset: str, collation: str | None = None) -> None:
         """Change the connection's charset and collation (SET NAMES)."""
+        self._carry(self._naming, charset, collation)
+
+    def _naming(self, how: Waiting, charset: str, collation: str | None) -> Steps[None]:
         clause = names_clause(charset, collation)
-        self._run(transactions.run(self._session, f"SET {clause}"))
+        yield from self._step(how, transactions.run(self._session, f"SET {clause}"))
         self._take_charset(charset, collation)
         self._remember(charset=charset, collation=collation)
 
@@ -260,7 +326,10 @@ class Connection(Transactional):
 
     def show_warnings(self) -> Any:
         """Return the last statement's warnings as rows of level, code, message (SHOW WARNINGS)."""
-        return self._run(query(self._session, b"SHOW WARNINGS")).rows
+        return self._run(self._reading_warnings())
+
+    def _reading_warnings(self) -> Conversation[Any]:
+        return (yield from query(self._session, b"SHOW WARNINGS")).rows
 
     def statistics(self) -> str:
         """Return the server's line of counters (COM_STATISTICS)."""
@@ -276,7 +345,11 @@ class Connection(Transactional):
         COM_RESET_CONNECTION and the first statements again: two round trips. On servers without it
         the login is repeated.
         """
-        self._run(handshake.reset(self._session, self._options, self._credentials()))
+        self._carry(self._resetting)
+
+    def _resetting(self, how: Waiting) -> Steps[None]:
+        first = handshake.reset(self._session, self._options, self._credentials())
+        yield from self._step(how, first)
         self._renew_session()
 
     def change_user(
@@ -292,11 +365,32 @@ class Connection(Transactional):
         """
         changes = {"user": user, "password": password, "database": database, "charset": charset}
         options = self._options.replace(**{k: v for k, v in changes.items() if v is not None})
-        session = self._session
-        self._run(handshake.change_user(session, options, self._credentials(options)))
+        self._carry(self._changing_user, options)
+
+    def _changing_user(self, how: Waiting, options: Options) -> Steps[None]:
+        login = handshake.change_user(self._session, options, self._credentials(options))
+        yield from self._step(how, login)
         assert self._transport is not None
         self._transport.options = self._options = options
         self._renew_session()
+
+    # -- the same without waiting, see pymy.nonblocking
+
+    start_connect = startable(connect)
+    start_close = startable(close)
+    start_execute = startable(execute)
+    start_query = startable(query)
+    start_next_result = startable(next_result)
+    start_ping = startable(ping)
+    start_select_db = startable(select_db)
+    start_set_character_set = startable(set_character_set)
+    start_set_charset = startable(set_charset)
+    start_set_multi_statements = startable(set_multi_statements)
+    start_show_warnings = startable(show_warnings)
+    start_statistics = startable(statistics)
+    start_kill = startable(kill)
+    start_reset = startable(reset)
+    start_change_user = startable(change_user)
 
 
 # What programs written for PyMySQL import from here.

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from .basecursor import BaseCursor, DictRows, Unbuffered
+from .basecursor import END, BaseCursor, DictRows, Unbuffered
+from .nonblocking import startable
+from .waiting import Steps, Waiting
 
 if TYPE_CHECKING:
     from .connections import Connection  # noqa: F401 - named in the bases
 
-
-# What stands behind the last row; None may be a row, of a factory's making.
-END = object()
+T = TypeVar("T")
 
 
 class Cursor(BaseCursor["Connection"]):
@@ -41,7 +41,7 @@ class Cursor(BaseCursor["Connection"]):
     def close(self) -> None:
         """Close the cursor; what it did not read yet is dropped. Closing twice is harmless."""
         connection, self.connection = self.connection, None  # type: ignore[assignment]
-        if connection is not None and self._has_more(connection):
+        if connection is not None and connection.open and self._has_more(connection):
             connection._run(self._closing(connection))
 
     def execute(self, query: str | bytes, args: Any = None, *, timeout: float | None = None) -> int:
@@ -51,11 +51,11 @@ class Cursor(BaseCursor["Connection"]):
 
         query: SQL with placeholders of the connection's ``paramstyle``.
         args: tuple, list or dict; None leaves ``query`` as it is, with its percent signs.
-        timeout: seconds for the whole call; afterwards the connection is closed.
+        timeout: seconds for the whole call; afterwards see ``on_cancel``.
         Returns the number of rows selected or affected.
         Raises ProgrammingError for parameters that do not fit (nothing was sent), TypeError for
         types without an encoder, the server's error with the connection usable, OperationalError
-        2013 with the connection closed.
+        2905 for a time-out with the connection usable, 2013 with the connection closed.
         """
         connection = self._start()
         return connection._run(self._executing(connection, query, args), timeout)
@@ -107,6 +107,18 @@ class Cursor(BaseCursor["Connection"]):
         """
         self._scroll(value, mode)
 
+    # -- the same without waiting, see pymy.nonblocking
+
+    start_close = startable(close)
+    start_execute = startable(execute)
+    start_executemany = startable(executemany)
+    start_callproc = startable(callproc)
+    start_nextset = startable(nextset)
+    start_fetchone = startable(fetchone)
+    start_fetchmany = startable(fetchmany)
+    start_fetchall = startable(fetchall)
+    start_scroll = startable(scroll)
+
 
 class SSCursor(Unbuffered["Connection"], Cursor):
     """An unbuffered cursor: rows are read from the server as they are fetched, in flat memory.
@@ -122,18 +134,24 @@ class SSCursor(Unbuffered["Connection"], Cursor):
             raise StopIteration
         return row
 
-    def _hold(self, rows: int | None) -> None:
-        """Read until that many rows are here, or the result ends."""
+    def _holding(self, rows: int | None, take: Callable[[], T]) -> T:
+        """Take from the rows when that many are here, or the result has ended."""
         connection = self._open_connection()
         self._check_current(connection)
         if self._lacks(rows):
-            connection._run(self._reading(connection, rows))
+            return connection._carry(self._fetching, rows, take)
+        return take()
+
+    def _fetching(self, how: Waiting, rows: int | None, take: Callable[[], T]) -> Steps[T]:
+        connection = self._open_connection()
+        if self._lacks(rows):
+            yield from connection._step(how, self._reading(connection, rows))
+        return take()
 
     def _row(self, end: Any) -> Any:
         rows, at, connection = self._rows, self._batch_at, self.connection
         if rows is None or at >= len(rows) or not connection or not self._is_current(connection):
-            self._hold(1)
-            return self._next_row(end)
+            return self._holding(1, lambda: self._next_row(end))
         self._batch_at = at + 1
         self.rownumber += 1
         make = self._make
@@ -146,13 +164,11 @@ class SSCursor(Unbuffered["Connection"], Cursor):
     def fetchmany(self, size: int | None = None) -> Any:
         """Return the next ``size`` rows (default ``arraysize``), fewer at the end."""
         wanted = self.arraysize if size is None else size
-        self._hold(wanted)
-        return self._next_rows(wanted)
+        return self._holding(wanted, lambda: self._next_rows(wanted))
 
     def fetchall(self) -> Any:
         """Return all rows that are left, in one list: that memory is not flat."""
-        self._hold(None)
-        return self._next_rows(None)
+        return self._holding(None, lambda: self._next_rows(None))
 
     def fetchall_unbuffered(self) -> Iterator[Any]:
         """Iterate over the rows that are left."""
@@ -164,8 +180,11 @@ class SSCursor(Unbuffered["Connection"], Cursor):
 
     def scroll(self, value: int, mode: str = "relative") -> None:
         """Skip rows forward; an unbuffered result knows no way back."""
-        for _ in range(self._forward(value, mode)):
-            if self._row(END) is END:
+        self._open_connection()._carry(self._skipping, self._forward(value, mode))
+
+    def _skipping(self, how: Waiting, rows: int) -> Steps[None]:
+        for _ in range(rows):
+            if (yield from self._fetching(how, 1, lambda: self._next_row(END))) is END:
                 raise IndexError("scroll() went past the last row")
 
 

@@ -162,6 +162,18 @@ class ProtocolError(OperationalError):
         super().__init__(*args, fatal=fatal, **extras)
 
 
+class PoolTimeout(OperationalError):
+    """No connection of the pool became free in time."""
+
+
+class PoolQueueFull(OperationalError):
+    """More requests than `max_waiting` wait for a connection of the pool."""
+
+
+class PoolClosed(InterfaceError):
+    """The pool is closed, or was closed while the request waited."""
+
+
 # Class by number, for numbers that mean the same on both servers. The choices are those of PyMySQL
 # and mysqlclient, which programs rely on in their except clauses.
 error_map: dict[int, type[Error]] = {

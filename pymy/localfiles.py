@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -34,6 +42,25 @@ class LocalFiles:
                 raise self._refused(name, "the handler refused it")
             return self._handed(source)
         return self._read(self._allowed_path(name), name)
+
+    async def pieces_async(self, name: bytes) -> AsyncIterator[bytes]:
+        """Yield a file's content; a handler may also give an awaitable or an async iterable."""
+        if not callable(self._policy):
+            for piece in self.pieces(name):
+                yield piece
+            return
+        source = self._policy(name)
+        if inspect.isawaitable(source):
+            source = await source
+        if source is None:
+            raise self._refused(name, "the handler refused it")
+        if isinstance(source, AsyncIterable):
+            async for piece in source:
+                for checked in self._handed([piece]):
+                    yield checked
+        else:
+            for piece in self._handed(source):
+                yield piece
 
     def _allowed_path(self, name: bytes) -> Path:
         path = Path(os.fsdecode(name)).resolve()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TypeVar
 
+from . import err
 from .basetransactions import BaseTransaction, BaseTransactional
+from .nonblocking import startable
 from .protocol.needs import Conversation
 from .protocol.transactions import Xid, make_xid
 
@@ -35,7 +37,12 @@ class Transaction(BaseTransaction):
     def __exit__(self, exc_type: type[BaseException] | None, *rest: object) -> None:
         failed = exc_type is not None
         if not self._is_moot(failed):
-            self._connection._run(self._leaving(failed))
+            try:
+                self._connection._run(self._leaving(failed))
+            except err.Error:
+                # the clean-up behind a stopped statement may have closed it just now
+                if not self._is_moot(failed):
+                    raise
 
 
 class Transactional(BaseTransactional):
@@ -114,3 +121,15 @@ class Transactional(BaseTransactional):
     def tpc_recover(self) -> list[Xid]:
         """List the prepared transactions of the server, of all clients (XA RECOVER)."""
         return self._run(self._recovering())
+
+    # -- the same without waiting, see pymy.nonblocking
+
+    start_begin = startable(begin)
+    start_commit = startable(commit)
+    start_rollback = startable(rollback)
+    start_autocommit = startable(autocommit)
+    start_tpc_begin = startable(tpc_begin)
+    start_tpc_prepare = startable(tpc_prepare)
+    start_tpc_commit = startable(tpc_commit)
+    start_tpc_rollback = startable(tpc_rollback)
+    start_tpc_recover = startable(tpc_recover)

@@ -3,19 +3,25 @@
 PYMY_TEST_SERVERS=mariadb,mariadb11,mysql,mysql56 chooses flavours (default: mariadb,mysql);
 PYMY_TEST_DSN=mysql://... tests against a server that runs already, as a user who may do all;
 without -n then, because tests change the server's global variables.
+PYMY_TEST_TRANSPORTS=blocking,asyncio,uvloop chooses what connections wait by (default: the first
+two): each test runs once for each.
 """
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
 import re
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from facade import Facade
 
 import pymy
 from pymy.sandbox import SandboxError, Server
@@ -30,6 +36,7 @@ CHOSEN = (
         for name in os.environ.get("PYMY_TEST_SERVERS", "mariadb,mysql").split(",")
     ]
 )
+TRANSPORTS = os.environ.get("PYMY_TEST_TRANSPORTS", "blocking,asyncio").split(",")
 PLUGINS = {"mysql": ("auth_socket.so",)}
 
 MARIADB, MARIADB11, MYSQL, MYSQL56 = "mariadb", "mariadb11", "mysql", "mysql56"
@@ -54,6 +61,17 @@ FEATURES = {
     "XA transactions that outlive their session": {MARIADB, MARIADB11, MYSQL},
     "zstd": {MYSQL},
 }
+
+
+def open_sockets() -> set[str]:
+    """The sockets of this process, by the system's own names."""
+    found = set()
+    for each in Path("/proc/self/fd").glob("*"):
+        with suppress(OSError):
+            name = str(each.readlink())
+            if name.startswith("socket:"):
+                found.add(name)
+    return found
 
 
 class Given:
@@ -214,13 +232,36 @@ def tcp_dsn(server: Any, db: str) -> str:
     return server.tcp_dsn_for(db)
 
 
+@pytest.fixture(scope="session")
+def facades() -> Iterator[Callable[[str], Facade]]:
+    made: dict[str, Facade] = {}
+
+    def get(name: str) -> Facade:
+        if name not in made:
+            made[name] = Facade(name)
+        return made[name]
+
+    yield get
+    for each in made.values():
+        each.stop()
+
+
+@pytest.fixture(params=TRANSPORTS)
+def transport(request: pytest.FixtureRequest, facades: Callable[[str], Facade]) -> Facade:
+    """What connections wait by; the test runs once for each that was chosen."""
+    only = request.node.get_closest_marker("only")
+    if only is not None and request.param not in only.args[0].split(","):
+        pytest.skip(f"not over {request.param}: {only.args[1]}")
+    return facades(request.param)
+
+
 @pytest.fixture
-def connect(dsn: str) -> Iterator[Callable[..., pymy.Connection]]:
+def connect(dsn: str, transport: Facade) -> Iterator[Callable[..., pymy.Connection]]:
     """Open connections to the test's database; the fixture closes them."""
     opened = []
 
     def open_(url: str = dsn, **options: Any) -> pymy.Connection:
-        conn = pymy.connect(url, **options)
+        conn = transport.connect(url, **options)
         opened.append(conn)
         return conn
 
@@ -233,6 +274,68 @@ def connect(dsn: str) -> Iterator[Callable[..., pymy.Connection]]:
 def conn(connect: Callable[..., pymy.Connection]) -> pymy.Connection:
     """A connection to the test's database."""
     return connect()
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
+    """Run a coroutine on a loop of its own; no task, thread or socket of it may be left."""
+    new_loop = None
+    if request.param == "uvloop":
+        new_loop = pytest.importorskip("uvloop", reason="uvloop is not installed").new_event_loop
+
+    async def bounded(coroutine: Any) -> Any:
+        async with asyncio.timeout(60):
+            result = await coroutine
+        for _ in range(500):  # clean-ups end by cancel_timeout
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            if not left:
+                return result
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"tasks are left: {left}")
+
+    def run_(coroutine: Any) -> Any:
+        before = open_sockets()
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            result = runner.run(bounded(coroutine))
+            gc.collect()
+            # the loop's own pair of sockets is among them
+            runner.run(asyncio.sleep(0))
+        gc.collect()
+        assert open_sockets() <= before, "sockets are left open"
+        return result
+
+    return run_
+
+
+@pytest.fixture
+def running(server: Any) -> Callable[[str], int]:
+    """Count the server's threads that run a statement with this word in it."""
+
+    def count(word: str) -> int:
+        with pymy.connect(server.dsn) as admin:
+            return int(
+                admin.execute(
+                    "select count(*) from information_schema.processlist "
+                    "where info like %s and id <> connection_id()",
+                    (f"%{word}%",),
+                ).fetchone()[0]
+            )
+
+    return count
+
+
+@pytest.fixture
+def becomes() -> Callable[..., Any]:
+    """Wait in a coroutine for something the server does."""
+
+    async def wait(condition: Callable[[], object]) -> None:
+        for _ in range(3000):
+            if await asyncio.to_thread(condition):
+                return
+            await asyncio.sleep(0.01)
+        pytest.fail("the server did not do in half a minute what this test waits for")
+
+    return wait
 
 
 @pytest.fixture

@@ -71,6 +71,13 @@ class Options:
     """Seconds that one wait for the server may last; None: no limit."""
     write_timeout: float | None = None
     """Seconds that one wait to send may last; None: no limit."""
+    on_cancel: Literal["kill", "drain", "close"] = "kill"
+    """What becomes of a statement nobody waits for any more, after a time-out or a cancelled task:
+    stopped by KILL QUERY from a second connection, read to its end, or lost with its connection."""
+    cancel_timeout: float = 2.0
+    """Seconds that this may take before the connection is closed after all."""
+    concurrent: Literal["queue", "error"] = "queue"
+    """What a second task on a busy asyncio connection does: wait in line, or fail."""
 
     # The session
     charset: str = "utf8mb4"

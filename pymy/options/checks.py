@@ -50,10 +50,12 @@ _BOOLS = frozenset(
     ]
 )
 _INTS = ("port", "client_flag", "client_flag_off", "max_allowed_packet")
-_TIMEOUTS = ("connect_timeout", "read_timeout", "write_timeout")
+_TIMEOUTS = ("connect_timeout", "read_timeout", "write_timeout", "cancel_timeout")
 _CHOICES: dict[str, tuple[str | None, ...]] = {
     "paramstyle": ("pyformat", "qmark", "named"),
     "zero_dates": ("str", "none", "raise"),
+    "on_cancel": ("kill", "drain", "close"),
+    "concurrent": ("queue", "error"),
     "compress": ("zlib", "zstd", None),
 }
 _OWN_OPTIONS = {

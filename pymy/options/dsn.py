@@ -25,6 +25,7 @@ SCHEMES = frozenset({"mysql", "mariadb", "mysql+pymy", "mariadb+pymy"})
 ALIASES = {
     "db": "database",
     "passwd": "password",
+    "cursor_cls": "cursorclass",
     "socket": "unix_socket",
     "init_sql": "init_command",
     "client_flags": "client_flag",
@@ -188,7 +189,9 @@ PARSERS: dict[str, Callable[[str], Any]] = {
         _flag,
     ),
     **dict.fromkeys(["port", "compress_level"], _number),
-    **dict.fromkeys(["connect_timeout", "read_timeout", "write_timeout"], _seconds),
+    **dict.fromkeys(
+        ["connect_timeout", "read_timeout", "write_timeout", "cancel_timeout"], _seconds
+    ),
     "max_allowed_packet": _size,
     "autocommit": _flag_or_none,
     "session_variables": _mapping,

@@ -64,6 +64,7 @@ class Credentials:
 
 def connect(session: Session, options: Options, credentials: Credentials) -> Conversation[None]:
     """Do the whole handshake and the first statements; the session is READY afterwards."""
+    session.indivisible = True
     greeting = yield from read_greeting(session)
     session.capabilities = choose_capabilities(options, greeting)
     if session.capabilities & CLIENT.SSL:
@@ -249,6 +250,7 @@ def change_user(session: Session, options: Options, credentials: Credentials) ->
     """
     assert session.greeting is not None
     yield from begin(session)
+    session.indivisible = True
     login = Login(session, options, credentials.passwords)
     auth = login.begin(session.greeting.auth_plugin, session.greeting.nonce)
     parts = [
@@ -272,6 +274,7 @@ def reset(session: Session, options: Options, credentials: Credentials) -> Conve
     """Give the session its first state back, by COM_RESET_CONNECTION or, on servers without it,
     by logging in again (P112). The charset is lost with it and set anew (P111)."""
     yield from begin(session)
+    session.indivisible = True
     session.command(COMMAND.COM_RESET_CONNECTION)
     packet = yield from session.read()
     if packet[0] == 0xFF:

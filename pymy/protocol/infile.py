@@ -36,6 +36,7 @@ def send_file(session: Session, name: bytes) -> Conversation[Ok]:
     failure: Exception | None = _refusal(session, name)
     if failure is None:
         session.file_name = name
+        session.indivisible = True
         try:
             while not (answered := _answered(session)) and (piece := (yield Need.FILE)):
                 for at in range(0, len(piece), PIECE):

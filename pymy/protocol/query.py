@@ -48,6 +48,8 @@ LARGE_STATEMENT = 1 << 20
 
 def begin(session: Session) -> Conversation[None]:
     """Bring the line to rest: what earlier results left unread is read and dropped."""
+    if session.abandoned:
+        raise session.canceled()
     if session.state in (STREAMING, RESULTS):
         yield from discard(session)
         session.bytes_sent = 0
@@ -207,7 +209,10 @@ def read_rows(session: Session, result: Result) -> Conversation[None]:
     """Read all rows; a value that will not convert is raised once the rest has been dropped."""
     try:
         while result.unread:
-            if not read_batch(session, result, result.rows):
+            if session.abandoned:
+                result.rows.clear()
+                yield from _drop_rest(session, result)
+            elif not read_batch(session, result, result.rows):
                 yield READ
     except err.DataError as exc:
         if result.unread:  # else it is the server's own error, which ended the set

@@ -35,6 +35,8 @@ from pymy.protocol.state import (
 )
 
 COMMAND_NUMBERS = count(1)
+# The server, or its present role, takes no writes: the address leads to a primary no more (P103).
+READ_ONLY = frozenset({1290, 1792, 1836})
 IN_TRANSACTION = int(SERVER_STATUS.SERVER_STATUS_IN_TRANS)
 NO_BACKSLASH_ESCAPES = int(SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES)
 # The whole transaction is rolled back with these, not the statement alone: lock table full,
@@ -94,6 +96,10 @@ class Session(Framing):
         self._outcome: Any = None
         self._error: BaseException | None = None
         self._raised: Exception | None = None
+        self.abandoned = False
+        # what only closing can end: a login, a file on its way, the start or end of a transaction
+        self.indivisible = False
+        self.read_only = False
         self._unseen = False
 
     # -- state
@@ -141,6 +147,12 @@ class Session(Framing):
             sent=False,
         )
 
+    @staticmethod
+    def canceled() -> err.Error:
+        return err.OperationalError(
+            CR.CR_CANCELED, "The rest of the call was canceled: nothing more of it was sent"
+        )
+
     # -- running a conversation
 
     def start(self, conversation: Conversation[Any]) -> Need:
@@ -186,6 +198,7 @@ class Session(Framing):
 
     def _finish(self, outcome: Any, error: BaseException | None) -> Need:
         self._conversation = None
+        self.abandoned = self.indivisible = False
         self._outcome = outcome
         self.need = self._wants = DONE
         raised, self._raised = self._raised, None
@@ -233,6 +246,12 @@ class Session(Framing):
             finally:
                 del error
         return outcome
+
+    def take_error(self) -> BaseException | None:
+        """Return what an abandoned conversation raised, instead of raising it."""
+        error, self._error = self._error, None
+        self._outcome = None
+        return error
 
     # -- what the transport reports
 
@@ -298,15 +317,28 @@ class Session(Framing):
         self.break_off(error)
         return error
 
-    def abandon(self) -> None:
-        """Drop the running conversation: its caller was interrupted, the connection is lost."""
+    def abandon(self) -> bool:
+        """Let the running conversation come to rest with nobody waiting for its result.
+
+        What it still reads is dropped, and it sends no further command. False where only closing
+        helps: in a login; while a file is sent, whose end would load half of it; and where a
+        transaction starts or ends, which would leave it open with nobody to know.
+        """
+        if self._conversation is None or self.state is not BUSY or self.indivisible:
+            return False
+        self.abandoned = True
+        return True
+
+    def cut(self) -> None:
+        """Drop the running conversation where it stands: the connection is lost."""
         conversation, self._conversation = self._conversation, None
+        error = err.OperationalError(CR.CR_SERVER_LOST, "The command was interrupted", fatal=True)
         if conversation is not None:
             conversation.close()
+            self._error = error
+        self.abandoned = self.indivisible = False
         self.need = self._wants = DONE
-        self.break_off(
-            err.OperationalError(CR.CR_SERVER_LOST, "a command was interrupted", fatal=True)
-        )
+        self.break_off(error)
 
     # -- shared by the conversations
 
@@ -355,6 +387,8 @@ class Session(Framing):
             self.status &= ~IN_TRANSACTION
             self.begun = False
             self.status_guessed = True
+        if error.errno in READ_ONLY:
+            self.read_only = True
         return error
 
     def accept(self, ok: Ok) -> Ok:

@@ -11,6 +11,7 @@ import gc
 import re
 import shlex
 import shutil
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,6 @@ import pytest
 from doc_blocks import DOCUMENTS, ROOT, Block, blocks, run
 
 import pymy
-from pymy import transport
 from pymy.sandbox import Server
 
 HOST, PORT, DATABASE = "db.example", 3306, "shop"
@@ -42,14 +42,14 @@ def shop(server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
         pytest.skip("the documents' database and account would replace those of a given server")
     if server.flavour == "mysql56":
         pytest.skip("the documents use JSON and TLS, which MySQL 5.6 lacks")
-    look_up = transport._addresses
+    look_up = socket.getaddrinfo
 
-    def addresses(host: str, port: int) -> Any:
+    def getaddrinfo(host: Any, port: Any, *args: Any, **hints: Any) -> Any:
         if (host, port) == (HOST, PORT):
             host, port = server.host, server.port
-        return look_up(host, port)
+        return look_up(host, port, *args, **hints)
 
-    monkeypatch.setattr(transport, "_addresses", addresses)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     monkeypatch.chdir(tmp_path)
     for name, path in {
         "ca.pem": server.ca,

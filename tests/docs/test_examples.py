@@ -13,8 +13,14 @@ from doc_blocks import ROOT
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
+def needs_trio(path: Path) -> None:
+    if path.stem.endswith("_trio"):
+        pytest.importorskip("trio", reason="trio is not installed")
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example(path: Path, dsn: str) -> None:
+    needs_trio(path)
     answer = subprocess.run(
         [sys.executable, "-W", "error", str(path), dsn],
         capture_output=True,
@@ -27,6 +33,7 @@ def test_example(path: Path, dsn: str) -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example_without_a_server(path: Path) -> None:
+    needs_trio(path)
     url = "mysql://app@localhost/shop?unix_socket=/nowhere/sock"
     answer = subprocess.run(
         [sys.executable, str(path), url],

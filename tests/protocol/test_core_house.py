@@ -18,8 +18,8 @@ FORBIDDEN = {
 }  # fmt: skip
 # Rooms of pymy that do I/O themselves.
 FORBIDDEN_ROOMS = {
-    "aio", "connections", "cursors", "localfiles", "nonblocking", "optionfile", "pool", "sandbox",
-    "tls", "transport",
+    "aio", "connections", "cursors", "dialling", "localfiles", "nonblocking", "optionfile", "pool",
+    "sandbox", "stepping", "tls", "transport", "waiting",
 }  # fmt: skip
 
 

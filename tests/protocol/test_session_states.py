@@ -107,14 +107,14 @@ def test_start_while_busy() -> None:
     assert session.result().status == 2
 
 
-def test_abandon() -> None:
+def test_cut() -> None:
     session = ready_session()
     session.start(ping(session))
-    session.abandon()
+    session.cut()
     assert session.state is State.BROKEN
     assert session.need is Need.DONE
     assert "interrupted" in session.unusable().message
-    session.abandon()
+    session.cut()
     assert session.state is State.BROKEN
 
 

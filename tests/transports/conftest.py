@@ -3,6 +3,14 @@ from __future__ import annotations
 import signal
 
 import pytest
+import scripted
+
+
+@pytest.fixture(autouse=True)
+def driver(transport, monkeypatch):
+    """Run each test over each kind of transport."""
+    monkeypatch.setattr(scripted, "driver", transport)
+    return transport
 
 
 @pytest.fixture(autouse=True)

@@ -22,6 +22,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from facade import Facade
 from server_packets import (
     AUTOCOMMIT,
     DEPRECATE_EOF,
@@ -37,6 +38,8 @@ from server_packets import (
 )
 
 import pymy
+
+driver = Facade("blocking")  # what it connects with; conftest.py chooses
 
 LIMIT = 5.0  # seconds a side waits for the other before the test fails
 
@@ -416,7 +419,7 @@ class Server:
 
     def connect(self, **options: Any) -> pymy.Connection:
         """Connect with pymy; the connection is closed when the block ends."""
-        conn = pymy.Connection(**self.options(defer_connect=True, **options))
+        conn: pymy.Connection = driver.Connection(**self.options(defer_connect=True, **options))
         self._connections.append(conn)
         conn.connect()
         return conn

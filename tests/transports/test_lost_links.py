@@ -184,7 +184,7 @@ def test_write_timeout():
 @pytest.mark.parametrize("cursor", [cursors.Cursor, cursors.SSCursor])
 def test_read_timeout_in_mid_row(cursor):
     with Server(*asked(HEAD, row(1), send_raw(framed(text(2), 4)[:5]), hung_up())) as server:
-        conn = server.connect(read_timeout=0.2)
+        conn = server.connect(read_timeout=0.2, on_cancel="close")
         made = conn.cursor(cursor)
 
         def fetch():
@@ -197,7 +197,7 @@ def test_read_timeout_in_mid_row(cursor):
 
 def test_timeout_of_one_call():
     with Server(*asked(HEAD, row(1), hung_up())) as server:
-        conn = server.connect()
+        conn = server.connect(on_cancel="close")
         lost(lambda: conn.execute(SQL, timeout=0.2), r" timeout=0\.2")
         assert not conn.open
 
@@ -213,7 +213,7 @@ def test_timeout_of_one_call_holds_for_drips():
                 return
 
     with Server(*asked(HEAD, drip)) as server:
-        conn = server.connect()
+        conn = server.connect(on_cancel="close")
         lost(lambda: conn.execute(SQL, timeout=0.2), r" timeout=0\.2")
 
 
@@ -225,6 +225,7 @@ def test_timeout_of_one_call_does_not_outlive_it():
         conn.execute("slow")
 
 
+@pytest.mark.only("blocking", "it puts a socket of its own in")
 @pytest.mark.parametrize("option", [{}, {"read_timeout": 5.0}])
 def test_keepalive_that_gives_up(option):
     """ETIMEDOUT of the system is a TimeoutError of Python, without any time-out of ours."""
@@ -254,12 +255,13 @@ def sigint():
     signal.signal(signal.SIGINT, previous)
 
 
+@pytest.mark.only("blocking", "tests/cancel has it for tasks")
 @pytest.mark.usefixtures("sigint")
 @pytest.mark.parametrize("cursor", [cursors.Cursor, cursors.SSCursor])
 def test_keyboard_interrupt_while_waiting_for_rows(cursor):
     """The rest of the answer would be taken for the next statement's: the link must go (P96)."""
     with Server(*asked(HEAD, row(1), send_raw(b"\x02"), do(interrupt), hung_up())) as server:
-        conn = server.connect()
+        conn = server.connect(on_cancel="close")
         made = conn.cursor(cursor)
         with pytest.raises(KeyboardInterrupt):
             made.execute(SQL)
@@ -297,6 +299,7 @@ def test_a_signal_that_raises_nothing_does_no_harm():
 # -- close()
 
 
+@pytest.mark.only("blocking", "closing twice is harmless there")
 def test_close_says_goodbye():
     with Server(greet(), login(), expect(QUIT), hung_up()) as server:
         conn = server.connect()
@@ -317,6 +320,7 @@ def test_close_with_rows_on_the_line():
         cursor.close()
 
 
+@pytest.mark.only("blocking", "it fills the socket by hand")
 def test_close_when_the_server_does_not_read():
     """COM_QUIT has no room in the socket's buffer: the program must be let go all the same."""
     with Server(greet(), login(), silence()) as server:

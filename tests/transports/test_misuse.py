@@ -197,6 +197,9 @@ def test_leaving_a_block_closes():
 
 def test_leaving_a_block_by_an_error_does_not_hide_it():
     with Server(greet(), login(), query("x"), hung_up()) as server:
-        with pytest.raises(pymy.OperationalError, match="timed out"), server.connect() as conn:
+        with (
+            pytest.raises(pymy.OperationalError, match="timed out"),
+            server.connect(on_cancel="close") as conn,
+        ):
             conn.execute("x", timeout=0.1)
         assert not conn.open

@@ -228,7 +228,7 @@ def test_read_timeout_within_tls():
     with Server(
         greet(offers=OFFERS_TLS), start_tls(tls()), login(), query("slow"), silence()
     ) as server:
-        conn = server.connect(read_timeout=0.2)
+        conn = server.connect(read_timeout=0.2, on_cancel="close")
         with pytest.raises(pymy.OperationalError, match=r"read_timeout=0\.2"):
             conn.execute("slow")
         assert not conn.open

@@ -10,8 +10,9 @@ import pytest
 
 from pymy import err
 from pymy.constants import CR
+from pymy.dialling import dial, resolve
 from pymy.options import Options
-from pymy.transport import Deadline, dial, resolve
+from pymy.waiting import Deadline
 
 TCP = socket.AF_INET, socket.SOCK_STREAM, 6, ""
 TCP6 = socket.AF_INET6, socket.SOCK_STREAM, 6, ""

@@ -1,0 +1,331 @@
+"""The asyncio connection. What its methods do is told in ``pymy.connections``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import warnings
+import weakref
+from collections.abc import AsyncGenerator, Generator
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from .. import err
+from ..basecursor import DictRows
+from ..constants import CR
+from ..options import Options, from_call
+from ..protocol import commands, handshake, transactions
+from ..protocol.needs import Conversation
+from ..protocol.query import next_result, query
+from ..protocol.setup import names_clause
+from ..protocol.state import CLOSED, CONNECTING, READY
+from ..rows import RowFactory
+from ..waiting import Deadline
+from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
+from .results import Running
+from .transactions import Transactional
+from .transport import StreamTransport
+
+T = TypeVar("T")
+
+
+class Connection(Transactional):
+    """A connection to a MySQL or MariaDB server that waits by ``await``.
+
+    Make one by ``await pymy.aio.connect(...)``. Tasks may share it: a second one waits in line, or
+    gets an error with ``concurrent="error"``. See ``pymy.Connection``.
+    """
+
+    def __init__(self, dsn: str | None = None, *positional: Any, **options: Any) -> None:
+        self._transport: StreamTransport | None = None
+        super().__init__(from_call(dsn, positional, options))
+        self.cursorclass: type[Cursor] = self._options.cursorclass or Cursor
+        self._turn = asyncio.Lock()
+
+    def __await__(self) -> Generator[Any, None, Connection]:
+        return self._connected().__await__()
+
+    async def _connected(self) -> Connection:
+        if not self.open:
+            await self.connect()
+        return self
+
+    # -- link
+
+    async def connect(self, sock: Any = None) -> None:
+        """Connect, also again after ``close()``."""
+        if self.open:
+            raise err.InterfaceError(
+                CR.CR_BAD_PARAMETER, "The connection is open already: close() it first"
+            )
+        await self._connect(self._live, sock)
+
+    async def _connect(self, options: Options, sock: Any = None) -> None:
+        credentials = self._credentials()
+        session = self._begin_session()
+        me = weakref.proxy(self)
+        transport = StreamTransport(session, options, lambda: me._credentials())
+        deadline = Deadline(options.connect_timeout, "connect_timeout")
+        self._transport = transport
+        try:
+            async with asyncio.timeout(options.connect_timeout):
+                await transport.dial(sock)
+            await transport.run(handshake.connect(session, options, credentials), deadline)
+        except OSError as exc:
+            self.abort()
+            raise self._cannot_connect(exc, transport) from exc
+        except BaseException:
+            self.abort()
+            raise
+
+    def _cannot_connect(self, exc: OSError, transport: StreamTransport) -> err.Error:
+        options = self._options
+        where = (
+            f"socket {options.unix_socket!r}"
+            if options.unix_socket is not None
+            else f"{options.host!r}, port {options.port}"
+        )
+        timed_out = isinstance(exc, TimeoutError)
+        seconds = options.connect_timeout
+        if timed_out and exc.errno is None:
+            why = f"no answer within connect_timeout={seconds:g} s"
+        elif isinstance(exc, ConnectionError) and exc.errno is not None:
+            why = f"[Errno {exc.errno}] {os.strerror(exc.errno)}"  # asyncio words it otherwise
+        else:
+            why = str(exc)
+        return err.OperationalError(
+            CR.CR_CONN_HOST_ERROR if options.unix_socket is None else CR.CR_CONNECTION_ERROR,
+            f"Can't connect to MySQL server on {where} ({why}). "
+            "Is the server running, and are host, port or socket right?",
+            sent=False,
+            fatal=True,
+        )
+
+    async def _run(self, conversation: Conversation[T], timeout: float | None = None) -> T:
+        """Carry a conversation to its end; ``timeout`` seconds for all of it."""
+        if self._turn.locked() and self._options.concurrent == "error":
+            conversation.close()
+            raise self._session.busy()
+        self._check_process()
+        async with self._turn:
+            transport = self._transport
+            if transport is not None:
+                await transport.settled()
+            if transport is None or not self._session.usable():
+                conversation.close()
+                raise self._unusable()
+            deadline = None if timeout is None else Deadline(timeout, "timeout")
+            return await transport.run(conversation, deadline)
+
+    def _warn_unread(self) -> None:
+        if self._transport is None or not self._transport.is_cleaning:
+            super()._warn_unread()  # else a cancelled call left the rows, which says enough
+
+    def _unusable(self) -> err.Error:
+        transport = self._transport
+        if transport is not None and transport.unheard is not None:
+            error, transport.unheard = transport.unheard, None
+            error.sent = False
+            return error
+        if transport is None and self._session.state is CONNECTING:
+            return err.InterfaceError(
+                CR.CR_SERVER_GONE_ERROR, "Not connected: call connect() first", sent=False
+            )
+        return self._session.unusable()
+
+    def close(self) -> None:
+        """Close the link at once; needs no running loop. ``ensure_closed`` says goodbye first."""
+        self.abort()
+
+    async def ensure_closed(self) -> None:
+        """Say goodbye (COM_QUIT, no answer) and close the link; harmless when it is closed."""
+        transport = self._transport
+        if transport is None:
+            return
+        session = self._session
+        with suppress(err.Error, OSError, TimeoutError):
+            self._check_process()
+            async with asyncio.timeout(1.0):
+                await transport.settled()
+                if session.usable():
+                    await transport.run(commands.quit_(session))
+        self.abort()
+
+    def abort(self) -> None:
+        """Close the socket at once, without a word; a running statement goes on at the server."""
+        transport, self._transport = self._transport, None
+        if self._session.state is not CLOSED:
+            self._session.move(CLOSED)
+        if transport is not None and not self._is_forked:
+            transport.abort()
+
+    def is_alive(self) -> bool:
+        """Tell whether the connection looks usable: at rest, its line silent. Nothing is sent."""
+        transport, session = self._transport, self._session
+        return (
+            transport is not None
+            and session.state is READY
+            and not session.held
+            and transport.is_silent()
+        )
+
+    @property
+    def closed(self) -> bool:
+        """True when the connection cannot be used (aiomysql's name)."""
+        return not self.open
+
+    async def __aenter__(self) -> Connection:
+        return await self._connected()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.ensure_closed()
+
+    def __del__(self) -> None:
+        transport = getattr(self, "_transport", None)
+        if transport is not None:
+            if self.open and not self._is_forked:
+                warnings.warn(f"unclosed {self!r}: call close()", ResourceWarning, 2, self)
+            self.abort()
+
+    # -- statements
+
+    def cursor(
+        self,
+        cursor: type[Cursor] | None = None,
+        *,
+        row_factory: RowFactory[Any] | None = None,
+    ) -> Any:
+        """Make a cursor of class ``cursor``, default the connection's ``cursorclass``."""
+        made = (cursor or self.cursorclass)(self)
+        factory = row_factory or self._options.row_factory
+        if factory is not None:
+            made.row_factory = factory
+        return made
+
+    def execute(
+        self, query: str | bytes, args: Any = None, *, timeout: float | None = None
+    ) -> Running[Any]:
+        """Run a statement on a new cursor and return the cursor. See ``Cursor.execute``.
+
+        ``await`` it for the cursor, or ``async for row in conn.execute(...)``.
+        """
+        return Running(self._executed(self.cursor(), query, args, timeout), _rows)
+
+    async def _executed(
+        self, cursor: Any, query: str | bytes, args: Any, timeout: float | None = None
+    ) -> Any:
+        await cursor.execute(query, args, timeout=timeout)
+        return cursor
+
+    def stream(
+        self,
+        query: str | bytes,
+        args: Any = None,
+        *,
+        row_factory: RowFactory[Any] | None = None,
+        timeout: float | None = None,
+    ) -> Running[AsyncGenerator[Any, None]]:
+        """Iterate over a result in flat memory.
+
+        The server is made to wait while nobody reads. Close it, for instance with
+        ``contextlib.aclosing``, when you leave it early. ``await`` sends the statement at once and
+        gives the iterator.
+        """
+        dicts = issubclass(self.cursorclass, DictRows)
+        cursor = self.cursor(SSDictCursor if dicts else SSCursor, row_factory=row_factory)
+        return Running(self._streamed(cursor, query, args, timeout), lambda rows: rows)
+
+    async def _streamed(
+        self, cursor: Any, query: str | bytes, args: Any, timeout: float | None
+    ) -> AsyncGenerator[Any, None]:
+        return _rows(await self._executed(cursor, query, args, timeout))
+
+    async def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
+        """Run a text and keep its first result in the connection; returns affected rows."""
+        self._warn_unread()
+        self._result = await self._run(
+            query(
+                self._session,
+                self._encode(sql),
+                stream=unbuffered,
+                attributes=self.query_attributes,
+            )
+        )
+        return self._result.affected_rows
+
+    async def next_result(self, unbuffered: bool = False) -> int:
+        """Go to the next result of the last text; returns affected rows, 0 when there is none."""
+        self._result = await self._run(next_result(self._session, stream=unbuffered))
+        return self.affected_rows()
+
+    # -- session
+
+    async def ping(self, reconnect: bool = False) -> None:
+        """Ask the server whether this connection works."""
+        try:
+            await self._run(commands.ping(self._session))
+        except err.Error:
+            if not reconnect or self.open:
+                raise
+            self.abort()
+            await self._connect(self._live)
+
+    async def select_db(self, db: str) -> None:
+        """Change the default schema (COM_INIT_DB)."""
+        await self._run(commands.init_db(self._session, self._encode(db)))
+
+    async def set_character_set(self, charset: str, collation: str | None = None) -> None:
+        """Change the connection's charset and collation (SET NAMES)."""
+        clause = names_clause(charset, collation)
+        await self._run(transactions.run(self._session, f"SET {clause}"))
+        self._take_charset(charset, collation)
+        self._remember(charset=charset, collation=collation)
+
+    async def set_charset(self, charset: str) -> None:
+        """Change the connection's charset; PyMySQL's older name of ``set_character_set``."""
+        await self.set_character_set(charset)
+
+    async def set_multi_statements(self, on: bool) -> None:
+        """Allow several statements in one text, or not (COM_SET_OPTION)."""
+        await self._run(commands.set_option(self._session, on))
+
+    async def show_warnings(self) -> Any:
+        """Return the last statement's warnings as rows of level, code, message (SHOW WARNINGS)."""
+        return (await self._run(query(self._session, b"SHOW WARNINGS"))).rows
+
+    async def statistics(self) -> str:
+        """Return the server's line of counters (COM_STATISTICS)."""
+        return await self._run(commands.statistics(self._session))
+
+    async def kill(self, thread_id: int) -> None:
+        """End another connection by its id (KILL)."""
+        await self._run(transactions.run(self._session, f"KILL {int(thread_id)}"))
+
+    async def reset(self) -> None:
+        """Give the session its first state back: rollback, variables, temporary tables, charset."""
+        await self._run(handshake.reset(self._session, self._options, self._credentials()))
+        self._renew_session()
+
+    async def change_user(
+        self,
+        user: str | None = None,
+        password: Any = None,
+        database: str | None = None,
+        charset: str | None = None,
+    ) -> None:
+        """Log in as another user on the same link (COM_CHANGE_USER); None keeps what was."""
+        changes = {"user": user, "password": password, "database": database, "charset": charset}
+        options = self._options.replace(**{k: v for k, v in changes.items() if v is not None})
+        await self._run(handshake.change_user(self._session, options, self._credentials(options)))
+        assert self._transport is not None
+        self._transport.options = self._options = options
+        self._renew_session()
+
+
+async def _rows(cursor: Any) -> AsyncGenerator[Any, None]:
+    async with cursor:
+        async for row in cursor:
+            yield row
+
+
+__all__ = ["Connection", "Cursor", "DictCursor", "SSCursor", "SSDictCursor"]

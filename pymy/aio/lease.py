@@ -1,0 +1,81 @@
+"""Connections that a pool lends. What their methods do is told in ``pymy.lease``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
+
+from .. import err
+from ..basepool import Leased
+from ..constants import CR
+from ..options import Options
+from .connections import Connection
+from .cursors import Cursor
+
+if TYPE_CHECKING:
+    from .pool import Pool
+
+
+class PooledConnection(Leased, Connection):
+    """A connection of a pool: ``close()`` and the end of ``async with`` give it back."""
+
+    _pool: Pool | None = None
+
+    def __init__(self, options: Options) -> None:
+        self._transport = None
+        super(Connection, self).__init__(options)
+        self.cursorclass: type[Cursor] = options.cursorclass or Cursor
+        self._turn = asyncio.Lock()
+
+    async def _connect(self, options: Options, sock: Any = None) -> None:
+        if self._retired:
+            raise self._unusable()
+        await super()._connect(options, sock)
+
+    def release(self) -> asyncio.Future[None]:
+        """Give the connection back to its pool; see ``Pool.release``."""
+        if self._pool is None:
+            raise err.InterfaceError(CR.CR_BAD_PARAMETER, "The connection was released already")
+        return self._pool.release(self)
+
+    def close(self) -> None:
+        """Give the connection back to its pool."""
+        if self._pool is None:
+            super().close()
+        else:
+            self._pool.release(self)
+
+    async def ensure_closed(self) -> None:
+        """Give the connection back to its pool, and wait until it is ready for its next user."""
+        if self._pool is None:
+            await super().ensure_closed()
+        else:
+            await self._pool.release(self)
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        if self._pool is not None:
+            self._pool.release(self)
+
+
+class Checkout(AbstractAsyncContextManager[PooledConnection]):
+    """A connection to ``await``, or for the length of an ``async with`` block."""
+
+    __slots__ = ("_acquire", "_conn")
+
+    def __init__(self, acquire: Callable[[], Coroutine[Any, Any, PooledConnection]]) -> None:
+        self._acquire = acquire
+        self._conn: PooledConnection | None = None
+
+    def __await__(self) -> Generator[Any, Any, PooledConnection]:
+        return self._acquire().__await__()
+
+    async def __aenter__(self) -> PooledConnection:
+        self._conn = await self._acquire()
+        return self._conn
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        conn, self._conn = self._conn, None
+        if conn is not None and conn._pool is not None:
+            conn._pool.release(conn)

@@ -1,0 +1,470 @@
+"""The pool of asyncio connections. What its methods do is told in ``pymy.pool``."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import warnings
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
+from contextlib import asynccontextmanager, nullcontext, suppress
+from typing import Any
+
+from .. import err
+from ..basepool import Attempts, BasePool, Bucket, freshen, logger, ping, tidy
+from ..constants import CR
+from ..poolstate import Do, PoolStats, Slot, Ticket
+from ..rows import RowFactory
+from .cursors import SSCursor
+from .lease import Checkout, PooledConnection
+from .results import Running
+
+
+class Pool(BasePool):
+    """A pool of connections for tasks.
+
+    It belongs to the event loop that uses it first. Hooks may be coroutine functions. See
+    ``pymy.Pool``.
+    """
+
+    _loop: asyncio.AbstractEventLoop | None = None
+    _empty: asyncio.Future[None] | None = None
+    _clock: asyncio.TimerHandle | None = None
+
+    def _prepare(self) -> None:
+        self._lock = nullcontext()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # -- acquiring
+
+    def connection(
+        self, *, dsn: str | None = None, timeout: float | None = None, wait: bool = True
+    ) -> Checkout:
+        """Lend a connection for an ``async with`` block. See ``acquire``."""
+        return Checkout(lambda: self._acquire(dsn, timeout, wait))
+
+    def acquire(
+        self, *, dsn: str | None = None, timeout: float | None = None, wait: bool = True
+    ) -> Checkout:
+        """Take a connection; ``release()`` it, or use it as a context manager."""
+        return Checkout(lambda: self._acquire(dsn, timeout, wait))
+
+    async def _acquire(
+        self, dsn: str | None, timeout: float | None, wait: bool
+    ) -> PooledConnection:
+        self._bind()
+        core = self._core(dsn)
+        ticket = self._tell(core.ask, self._timeout(timeout), wait)
+        try:
+            while (do := ticket.do) is not Do.TAKE:
+                if do is Do.CONNECT:
+                    await self._open(core, ticket)
+                elif do is Do.WAIT:
+                    await self._await(core, ticket)
+                elif do is Do.REFUSE:
+                    assert ticket.error is not None
+                    raise ticket.error
+                else:
+                    self._tell(core.checked, ticket, await self._check(ticket))
+        except BaseException:
+            self._tell(core.cancel, ticket)
+            raise
+        conn: PooledConnection = self._lend(core, ticket)
+        if self._on_acquire is not None:
+            try:
+                await _called(self._on_acquire, conn)
+            except BaseException:
+                self.release(conn)
+                raise
+        return conn
+
+    async def _open(self, core: Bucket, ticket: Ticket) -> None:
+        conn = PooledConnection(core.options)
+        try:
+            await conn._connect(self._within(core.options, ticket))
+            await self._greet(conn)
+        except err.Error as exc:
+            conn.abort()
+            self._tell(core.failed, ticket, exc)
+        except BaseException:
+            conn.abort()
+            raise
+        else:
+            self._tell(core.connected, ticket, conn)
+
+    async def _greet(self, conn: PooledConnection) -> None:
+        assert conn._transport is not None
+        conn._transport.options = conn._options  # instead of those with this connect's time
+        if self._on_connect is not None:
+            await _called(self._on_connect, conn)
+            if conn.in_transaction:
+                await conn.commit()
+
+    async def _await(self, core: Bucket, ticket: Ticket) -> None:
+        loop = asyncio.get_running_loop()
+        if self._on_wait is not None:
+            await _called(self._on_wait)
+        while ticket.do is Do.WAIT:
+            waiter = loop.create_future()
+            ticket.wake = wake = _waker(waiter)
+            left = self._tell(core.patience, ticket)
+            timer = None if left is None else loop.call_later(left, wake)
+            try:
+                await waiter
+            finally:
+                ticket.wake = None
+                if timer is not None:
+                    timer.cancel()
+            self._tell(core.look, ticket)
+
+    async def _check(self, ticket: Ticket) -> bool:
+        assert ticket.slot is not None
+        conn = ticket.slot.link
+        if not conn.is_alive():
+            return False
+        if ticket.do is Do.PING:
+            left = min(ticket.deadline - self._now(), conn.options.cancel_timeout)
+            try:
+                await conn._run(ping(conn), max(left, 0.001))
+            except err.Error:
+                return False
+        return True
+
+    # -- releasing
+
+    def release(self, conn: PooledConnection) -> asyncio.Future[None]:
+        """Give a connection back; ``conn`` and its cursors cannot be used any more.
+
+        It is reset behind the caller. ``await`` what is returned to wait for that; cancelling it
+        changes nothing.
+        """
+        self._bind()
+        assert self._loop is not None
+        done = self._loop.create_future()
+        back = self._take_back(conn)
+        if back is None:
+            done.set_result(None)
+        elif not self._needs_tidying(back[1].link):
+            core, slot = back
+            self._tell(core.cleaned, slot, slot.link.is_alive())
+            done.set_result(None)
+        else:
+            wake = _waker(done)
+            self._spawn(self._clean(*back)).add_done_callback(lambda task: wake())
+        return done
+
+    async def _clean(self, core: Bucket, slot: Slot) -> None:
+        conn = slot.link
+        clean = False
+        try:
+            await self._tidy(conn)
+            clean = conn.is_alive()
+        except (err.Error, TimeoutError):
+            pass
+        except Exception:
+            logger.exception("A hook of the pool failed; the connection is closed")
+        finally:
+            self._tell(core.cleaned, slot, clean)
+
+    async def _tidy(self, conn: PooledConnection) -> None:
+        if self._on_release is not None:
+            await _called(self._on_release, conn)
+        freshen(conn)
+        # of which the wait for another task's statement may be a part
+        async with asyncio.timeout(conn.options.cancel_timeout):
+            await conn._run(tidy(conn, self.reset_on_release))
+        if self.reset_on_release:
+            conn._renew_session()
+            await self._greet(conn)
+
+    def _discard(self, link: Any) -> None:
+        if link._session.usable() and self._loop is not None and self._loop.is_running():
+            self._spawn(link.ensure_closed())
+        else:
+            link.abort()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        assert self._loop is not None
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # -- shortcuts
+
+    def execute(
+        self,
+        query: str | bytes,
+        args: Any = None,
+        *,
+        dsn: str | None = None,
+        timeout: float | None = None,
+    ) -> Running[Any]:
+        """Run one statement on a connection of the pool, commit it, and return its cursor.
+
+        ``await`` it for the cursor, or ``async for row in pool.execute(...)``.
+        """
+        return Running(self._executed(query, args, dsn, timeout), _rows)
+
+    async def _executed(
+        self, query: str | bytes, args: Any, dsn: str | None, timeout: float | None
+    ) -> Any:
+        attempts = Attempts(self.retry_queries, self.limits.max_size)
+        while True:
+            async with self.connection(dsn=dsn) as conn:
+                executed = False
+                try:
+                    cursor = conn.cursor(self._buffered(conn.cursorclass))
+                    await cursor.execute(query, args, timeout=timeout)
+                    executed = True
+                    if conn.in_transaction:
+                        await conn.commit()
+                    return cursor
+                except err.Error as exc:
+                    if not attempts.again(exc, executed):
+                        raise
+
+    def stream(
+        self,
+        query: str | bytes,
+        args: Any = None,
+        *,
+        dsn: str | None = None,
+        row_factory: RowFactory[Any] | None = None,
+    ) -> Running[AsyncGenerator[Any, None]]:
+        """Iterate over a result in flat memory; the connection goes back at its end.
+
+        ``await`` sends the statement at once and gives the iterator.
+        """
+        return Running(self._streamed(query, args, dsn, row_factory), lambda rows: rows)
+
+    async def _streamed(
+        self,
+        query: str | bytes,
+        args: Any,
+        dsn: str | None,
+        row_factory: RowFactory[Any] | None,
+    ) -> AsyncGenerator[Any, None]:
+        conn = await self._acquire(dsn, None, True)
+        cursor = conn.cursor(SSCursor, row_factory=row_factory)
+        try:
+            await cursor.execute(query, args)
+        except BaseException:
+            conn.close()
+            raise
+        return _rows_and_release(cursor, conn)
+
+    @asynccontextmanager
+    async def transaction(
+        self,
+        isolation: str | None = None,
+        *,
+        read_only: bool | None = None,
+        consistent_snapshot: bool = False,
+        dsn: str | None = None,
+    ) -> AsyncIterator[PooledConnection]:
+        """Lend a connection within a transaction: committed at the end, rolled back on an error."""
+        async with (
+            self.connection(dsn=dsn) as conn,
+            conn.transaction(
+                isolation, read_only=read_only, consistent_snapshot=consistent_snapshot
+            ),
+        ):
+            yield conn
+
+    # -- the whole
+
+    async def warm_up(self, size: int | None = None) -> None:
+        """Open connections until the pool has ``size`` of them, default ``min_size``."""
+        wanted = self.limits.min_size if size is None else size
+        held: list[PooledConnection] = []
+        try:
+            while self.stats().size < wanted:
+                held.append(await self.acquire())
+        finally:
+            back = [conn.release() for conn in held]
+            for done in back:
+                await done
+
+    def clear(self) -> asyncio.Future[None]:
+        """Close the idle connections now, and those in use when they come back."""
+        self._bind()
+        for core in self._cores.values():
+            self._tell(core.clear)
+        return asyncio.shield(asyncio.ensure_future(self._settle()))
+
+    def close(self, timeout: float | None = 10.0) -> asyncio.Future[None]:
+        """Refuse requests from now on, wait for connections in use, and close them all.
+
+        What is returned need not be awaited.
+        """
+        self._bind()
+        self._shut()
+        return asyncio.shield(self._spawn(self._close(timeout)))
+
+    async def _close(self, timeout: float | None) -> None:
+        if not self._drained():
+            self._empty = asyncio.get_running_loop().create_future()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await self._empty
+        if not self._drained():
+            logger.warning("The pool's users kept connections for %g s after close()", timeout)
+        self.terminate()
+        await self._settle()
+
+    async def wait_closed(self) -> None:
+        """Wait for the end of a ``close()`` that was not awaited."""
+        await self._settle()
+
+    async def _settle(self) -> None:
+        me = asyncio.current_task()
+        while others := [task for task in self._tasks if task is not me]:
+            await asyncio.wait(others)
+
+    def terminate(self) -> None:
+        """Close the pool and all connections at once; what they run fails."""
+        self._shut()
+        for conn in self._evicted():
+            conn.abort()
+
+    def _shut(self) -> None:
+        self._closed = True
+        if self._clock is not None:
+            self._clock.cancel()
+        for core in self._cores.values():
+            self._tell(core.close)
+
+    def __await__(self) -> Generator[Any, Any, Pool]:
+        return self.__aenter__().__await__()
+
+    async def __aenter__(self) -> Pool:
+        self._bind()
+        await self.warm_up()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    def __del__(self) -> None:
+        if not self._closed and any(core.slots for core in self._cores.values()):
+            warnings.warn("unclosed pool: call close()", ResourceWarning, 2, self)
+            for core in self._cores.values():
+                for slot in core.slots:
+                    if slot.link is not None:
+                        slot.link.abort()
+
+    # -- aiomysql's names
+
+    @property
+    def minsize(self) -> int:
+        """``limits.min_size``."""
+        return self.limits.min_size
+
+    @property
+    def maxsize(self) -> int:
+        """``limits.max_size``."""
+        return self.limits.max_size
+
+    @property
+    def freesize(self) -> int:
+        """Idle connections."""
+        return self.stats().idle
+
+    # -- what BasePool asks for
+
+    def _bind(self) -> None:
+        """Take the running loop for the pool's own; connections cannot move to another."""
+        running = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = running
+            self._keep_time()
+        elif self._loop is not running:
+            raise err.InterfaceError(
+                CR.CR_BAD_PARAMETER,
+                "The pool belongs to another event loop: make one pool for each loop",
+                sent=False,
+            )
+
+    def _now(self) -> float:
+        assert self._loop is not None
+        return self._loop.time()
+
+    def _idle_now(self) -> None:
+        if self._empty is not None and not self._empty.done():
+            self._empty.set_result(None)
+
+    def _report_lost(self) -> None:
+        # a destructor runs anywhere, even within the core
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._sweep)
+
+    def _start_over(self) -> None:
+        super()._start_over()
+        self._tasks = set()
+
+    def _keep_time(self) -> None:
+        interval = self._tick_interval()
+        if interval is not None and self._loop is not None and not self._closed:
+            self._clock = self._loop.call_later(interval, _tick, weakref.ref(self))
+
+
+def _tick(pool: weakref.ref[Pool]) -> None:
+    found = pool()
+    if found is not None and not found._closed:
+        found._tick()
+        found._keep_time()
+
+
+def _waker(waiter: asyncio.Future[None]) -> Callable[[], None]:
+    def wake() -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    return wake
+
+
+async def _called(hook: Callable[..., Any], *args: Any) -> None:
+    answer = hook(*args)
+    if inspect.isawaitable(answer):
+        await answer
+
+
+async def _rows(cursor: Any) -> AsyncGenerator[Any, None]:
+    async for row in cursor:
+        yield row
+
+
+async def _rows_and_release(cursor: Any, conn: PooledConnection) -> AsyncGenerator[Any, None]:
+    try:
+        async with cursor:
+            async for row in cursor:
+                yield row
+    finally:
+        conn.close()
+
+
+def create_pool(
+    dsn: str | None = None,
+    *,
+    minsize: int | None = None,
+    maxsize: int | None = None,
+    pool_recycle: float = -1,
+    echo: bool = False,
+    loop: Any = None,
+    **options: Any,
+) -> Pool:
+    """Make a ``Pool``; ``await`` it, or use it in ``async with``, and ``min_size`` are connected.
+
+    minsize, maxsize: aiomysql's names of ``min_size`` and ``max_size``.
+    pool_recycle: aiomysql's name of ``max_lifetime``; -1 for none.
+    echo, loop: accepted and not used.
+    """
+    names = {"min_size": minsize, "max_size": maxsize}
+    given: dict[str, Any] = {name: value for name, value in names.items() if value is not None}
+    if pool_recycle > 0:
+        given["max_lifetime"] = pool_recycle
+    return Pool(dsn, **(given | options))
+
+
+__all__ = ["Checkout", "Pool", "PoolStats", "PooledConnection", "create_pool"]

@@ -1,0 +1,432 @@
+"""The asyncio transport: the event loop feeds the session, the awaiting task holds no bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from .. import err
+from ..constants import CR
+from ..localfiles import LocalFiles
+from ..options import Options
+from ..protocol import stopping
+from ..protocol.handshake import Credentials
+from ..protocol.needs import DONE, FILE, READ, TLS, WRITE, Conversation, Need
+from ..protocol.session import Session
+from ..protocol.state import BROKEN, CLOSED
+from ..tls import build_context
+from ..waiting import Deadline
+
+T = TypeVar("T")
+
+# So many bytes may wait with nobody reading before the server is made to wait.
+HIGH_WATER = 256 * 1024
+
+
+class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
+    """Serves a session's needs over one asyncio stream.
+
+    asyncio sees a BufferedProtocol and receives straight into the session's inbox; uvloop sees a
+    Protocol and hands over bytes. Both call from the event loop, so a cancelled task tears nothing.
+    """
+
+    def __init__(
+        self, session: Session, options: Options, credentials: Callable[[], Credentials]
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        super().__init__(None, loop=self.loop)  # type: ignore[arg-type]
+        self.session = session
+        self.options = options
+        self._credentials = credentials
+        self._link: asyncio.Transport | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._aborted = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._helper: asyncio.Task[None] | None = None
+        self._cleaner: asyncio.Task[None] | None = None
+        self._patience: asyncio.TimerHandle | None = None
+        self._writable = True
+        self._reading = True
+        self._timer: asyncio.TimerHandle | None = None
+        self._moved = 0.0
+        self._backlog = 0
+        self._expired = ("", 0.0)
+        self._pieces: AsyncIterator[bytes] | None = None
+        # why the link was lost while nobody waited: the next command's error, as in blocking code
+        self.unheard: err.Error | None = None
+
+    async def dial(self, sock: Any = None) -> None:
+        """Connect to the server, or take over the caller's own socket."""
+        options = self.options
+        if sock is not None:
+            sock.setblocking(False)
+            await self.loop.create_connection(lambda: self, sock=sock)
+        elif options.unix_socket is not None:
+            await self.loop.create_unix_connection(lambda: self, options.unix_socket)
+        else:
+            local = None if options.bind_address is None else (options.bind_address, 0)
+            await self.loop.create_connection(
+                lambda: self, options.host, options.port, local_addr=local
+            )
+            # asyncio switches Nagle's algorithm off by itself
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, int(options.tcp_nodelay))
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, int(options.tcp_keepalive))
+        self.session.local = self.local
+
+    @property
+    def sock(self) -> Any:
+        return self.link.get_extra_info("socket")
+
+    @property
+    def local(self) -> bool:
+        return bool(self.sock.family == getattr(socket, "AF_UNIX", None))
+
+    @property
+    def link(self) -> asyncio.Transport:
+        assert self._link is not None
+        return self._link
+
+    # -- called by the event loop
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        if self._link is None:
+            self._link = transport
+        if self._aborted:
+            transport.abort()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self.session.space()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        session = self.session
+        self._moved = time.monotonic()
+        waiting = session.need is READ
+        need = session.filled(nbytes)
+        if waiting:
+            self._serve(need)
+        elif session.held > HIGH_WATER and self._reading:
+            self._reading = False
+            self.link.pause_reading()
+
+    def data_received(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            space = self.session.space()
+            count = min(len(space), len(view))
+            space[:count] = view[:count]
+            view = view[count:]
+            self.buffer_updated(count)
+
+    def eof_received(self) -> bool:
+        self._lost("the server closed the connection", None)
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._lost(str(exc) if exc is not None else "the link was closed", exc)
+
+    def _lost(self, how: str, exc: Exception | None) -> None:
+        session = self.session
+        if session.state is not BROKEN and session.state is not CLOSED:
+            idle = session.need is DONE
+            session.lost(how, exc)
+            self.unheard = session.broken_by if idle else None
+        self._wake()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._writable = True
+        if self._helper is None:
+            self._serve(self.session.need)
+
+    # -- serving needs
+
+    def _serve(self, need: Need) -> None:
+        session = self.session
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        while True:
+            if need is READ:
+                if not self._reading:
+                    self._reading = True
+                    self.link.resume_reading()
+                if session.patience is not None:
+                    self._patience = self.loop.call_later(session.patience, self._late)
+                return
+            if need is DONE:
+                self._wake()
+                return
+            if not self._writable:
+                return  # resume_writing() comes back here
+            if need is WRITE:
+                output = session.output()
+                self.link.write(output)
+                need = session.sent(len(output))
+            else:
+                self._helper = self.loop.create_task(self._help(need))
+                return
+
+    def _late(self) -> None:
+        """Tell the session that what it reads is slow to come."""
+        self._patience = None
+        if self.session.need is READ and self.session.patience is not None:
+            self._serve(self.session.resume(True))
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def _help(self, need: Need) -> None:
+        """Serve a need that takes an await of its own."""
+        session = self.session
+        answer: Any = None
+        failure: Exception | None = None
+        try:
+            if need is TLS:
+                await self._start_tls()
+            elif need is FILE:
+                answer = await self._next_piece()
+            else:
+                answer = await self._kill()
+        except Exception as exc:
+            failure = exc
+        finally:
+            self._helper = None
+        if session.need is need:  # else the link was lost meanwhile
+            self._serve(session.resume(answer) if failure is None else session.fail(failure))
+
+    async def _start_tls(self) -> None:
+        options = self.options
+        name = options.ssl_server_hostname or ("localhost" if self.local else options.host)
+        # kept: a writer that goes away closes its link
+        self._writer = asyncio.StreamWriter(self.link, self, None, self.loop)
+        try:
+            await self._writer.start_tls(build_context(options), server_hostname=name)
+            self._link = self._writer.transport  # type: ignore[assignment]
+        except (ssl.SSLError, OSError, ValueError) as exc:
+            raise err.OperationalError(
+                CR.CR_SSL_CONNECTION_ERROR,
+                f"TLS could not start: {exc}. See the ssl options",
+                fatal=True,
+            ) from exc
+
+    async def _next_piece(self) -> bytes:
+        if self._pieces is None:
+            self._pieces = LocalFiles(self.options.local_infile).pieces_async(
+                self.session.file_name
+            )
+        try:
+            piece = await anext(self._pieces, b"")
+        except BaseException:
+            self._pieces = None
+            raise
+        if not piece:
+            self._pieces = None
+        return piece
+
+    async def _kill(self) -> bool:
+        """Kill the session's statement over a second connection; False when none can be had."""
+        assert self.session.greeting is not None
+        thread_id = self.session.greeting.thread_id
+        options = stopping.side_options(self.options)
+        peer = self.link.get_extra_info("peername")
+        # the very server of this link: its name may lead to another one by now (P99)
+        if self.local:
+            options = options.replace(unix_socket=peer, ssl_mode=options.ssl_mode)
+        elif peer:
+            options = options.replace(
+                host=peer[0],
+                port=peer[1],
+                unix_socket=None,
+                ssl_mode=options.ssl_mode,
+                ssl_server_hostname=options.ssl_server_hostname or options.host,
+            )
+        side = Session()
+        transport = StreamTransport(side, options, self._credentials)
+        try:
+            async with asyncio.timeout(options.connect_timeout):
+                await transport.dial()
+                await transport.run(stopping.kill(side, options, self._credentials(), thread_id))
+        except Exception:  # of any kind: the password may be the program's own function
+            return False
+        finally:
+            transport.abort()
+        return True
+
+    # -- called by the connection
+
+    async def run(self, conversation: Conversation[T], deadline: Deadline | None = None) -> T:
+        """Carry one conversation to its end.
+
+        A cancelled task or a time-out lets the caller go at once and leaves the statement to
+        ``on_cancel``; ``settled()`` waits until the line is clean.
+        """
+        session = self.session
+        self._serve(session.start(conversation))
+        if session.need is not DONE:
+            await self._wait(deadline)
+        if session.state is BROKEN:
+            self.abort()
+        result: T = session.result()
+        return result
+
+    async def _wait(self, deadline: Deadline | None) -> None:
+        session = self.session
+        options = self.options
+        waiter = self._waiter = self.loop.create_future()
+        if any(
+            each is not None for each in (deadline, options.read_timeout, options.write_timeout)
+        ):
+            self._moved = time.monotonic()
+            self._look(deadline)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if session.need is DONE:
+                self.loop.call_soon(_cancel_again, asyncio.current_task())
+            else:
+                if not self._let_go():
+                    self.abort()
+                raise
+        finally:
+            self._waiter = None
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+        if session.need is not DONE:
+            name, seconds = self._expired
+            if name == "write_timeout" or not self._let_go():
+                session.lost(f"timed out, {name}={seconds:g} s")
+                return
+            raise err.OperationalError(
+                CR.CR_QUERY_TIMEOUT,
+                f"No answer within {name}={seconds:g} s. The connection stays usable; the "
+                f"statement is left to on_cancel={options.on_cancel!r}",
+                fatal=False,
+                sent=True,
+            )
+
+    def _look(self, deadline: Deadline | None) -> None:
+        """Wake the caller when its time is over or the link stands still; else look again then."""
+        now = time.monotonic()
+        backlog = self.link.get_write_buffer_size()
+        if backlog != self._backlog:
+            self._backlog, self._moved = backlog, now
+        stalling = "write_timeout" if backlog else "read_timeout"
+        looks = []
+        if deadline is not None and deadline.at is not None and deadline.seconds is not None:
+            if deadline.at <= now:
+                self._expire(deadline.name, deadline.seconds)
+                return
+            looks.append(deadline.at)
+        for name in ("read_timeout", "write_timeout"):
+            seconds = getattr(self.options, name)
+            if seconds is None:
+                continue
+            due = self._moved + seconds
+            if due > now:
+                looks.append(due)
+            elif name == stalling:
+                self._expire(name, seconds)
+                return
+            else:
+                looks.append(now + seconds)
+        if looks:
+            self._timer = self.loop.call_later(min(looks) - now, self._look, deadline)
+
+    def _expire(self, name: str, seconds: float) -> None:
+        self._expired = (name, seconds)
+        self._wake()
+
+    def _let_go(self) -> bool:
+        """Leave the running statement to ``on_cancel``; False when only closing is left."""
+        if self.options.on_cancel == "close" or not self.session.abandon():
+            return False
+        self._cleaner = self.loop.create_task(self._clean())
+        return True
+
+    async def _clean(self) -> None:
+        """Bring an abandoned statement to its end, or close after ``cancel_timeout``."""
+        session = self.session
+        try:
+            async with asyncio.timeout(self.options.cancel_timeout):
+                killed = self.options.on_cancel == "kill" and await self._kill()
+                await self._rested()
+                stopped = stopping.was_killed(session.take_error())
+                if session.usable():
+                    self._serve(session.start(stopping.settle(session, killed and not stopped)))
+                    await self._rested()
+                    session.take_error()
+        except TimeoutError:
+            session.cut()
+        except BaseException:
+            session.cut()
+            raise
+        finally:
+            self._cleaner = None
+            if session.state is BROKEN:
+                self.abort()
+
+    async def _rested(self) -> None:
+        if self.session.need is not DONE:
+            self._waiter = self.loop.create_future()
+            await self._waiter
+
+    @property
+    def is_cleaning(self) -> bool:
+        return self._cleaner is not None
+
+    async def settled(self) -> None:
+        """Wait until nothing of an abandoned statement is left on the line."""
+        if self._cleaner is not None:
+            await asyncio.shield(self._cleaner)
+
+    def is_silent(self) -> bool:
+        """Tell whether nothing waits to be read: neither bytes nor the end of the link."""
+        if self._link is None or self._link.is_closing():
+            return False
+        # the loop may not have had the time to look
+        poll = select.poll()
+        poll.register(self.link.get_extra_info("socket"), select.POLLIN)
+        return not poll.poll(0)
+
+    def abort(self) -> None:
+        """Close the link at once; nothing is sent."""
+        if self.session.need is not DONE:
+            self.session.cut()
+        if self._helper is not None:
+            self._helper.cancel()
+        self._wake()
+        self._aborted = True
+        if self._link is None or self._link.is_closing():
+            return
+        if self.loop.is_closed():
+            with suppress(OSError, TypeError):  # uvloop's has no shutdown(): its loop closed it
+                self.sock.shutdown(socket.SHUT_RDWR)
+            return
+        self._link.abort()
+        if asyncio._get_running_loop() is None:
+            # the loop has no turn to come in which it would close the socket
+            self.loop.run_until_complete(asyncio.sleep(0))
+
+
+def _cancel_again(task: asyncio.Task[Any] | None) -> None:
+    """Cancel a task whose answer was there first, unless the cancel was a time-out now left.
+
+    The answer must reach its caller: it may say that a transaction is open, or that one is over.
+    """
+    if task is not None and task.cancelling() and not task.done():
+        task.uncancel()
+        task.cancel()

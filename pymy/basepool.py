@@ -1,0 +1,427 @@
+"""What the pools of threads and of tasks share: everything that does not wait."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from . import err
+from .base import _Forks
+from .constants import CLIENT, CR
+from .options import Options, from_call
+from .options.dsn import ALIASES
+from .poolcore import PoolCore, closed
+from .poolstate import Limits, Place, PoolStats, Slot, Ticket
+from .protocol import commands, handshake
+from .protocol.needs import Conversation
+from .protocol.query import discard
+from .protocol.session import Session
+from .protocol.state import CLOSED, READY
+from .protocol.transactions import run
+
+if TYPE_CHECKING:
+    from .basetransactions import BaseTransactional
+
+T = TypeVar("T")
+
+logger = logging.getLogger("pymy.pool")
+
+# What names a server and a login: options for one server of the pool must not reach another's.
+_ADDRESS = frozenset({"host", "port", "unix_socket", "user", "password", "database"})
+
+_RETIRED = Session()
+_RETIRED.move(CLOSED)
+
+
+class Leased:
+    """A connection that belongs to a pool; mixed into both kinds of connection.
+
+    A user has it until its release. Then everything in it moves to an heir for the next user, and
+    what the first one still holds, cursors included, can do nothing any more.
+    """
+
+    _pool: BasePool | None = None
+    _core: Bucket | None = None
+    _slot: Slot | None = None
+    _retired = False
+
+    def _unusable(self) -> err.Error:
+        if self._retired:
+            return err.InterfaceError(
+                CR.CR_CONNECTION_CLOSED,
+                "This connection went back to its pool: acquire another one",
+                sent=False,
+            )
+        unusable: err.Error = super()._unusable()  # type: ignore[misc]
+        return unusable
+
+    def __del__(self) -> None:
+        pool, slot = self._pool, self._slot
+        if pool is not None and slot is not None:
+            pool._lose(self._core, slot)
+        super().__del__()  # type: ignore[misc]
+
+
+def pass_on(conn: Any) -> Any:
+    """Move all of a connection into an heir, and retire what its user holds."""
+    heir = object.__new__(type(conn))
+    heir.__dict__.update(conn.__dict__)
+    heir._pool = heir._core = heir._slot = None
+    transport, conn._transport = conn._transport, None
+    conn._session = _RETIRED
+    conn._pool = conn._core = conn._slot = None
+    conn._retired = True
+    if transport is not None:
+        me = weakref.proxy(heir)
+        transport._credentials = lambda: me._credentials()
+    return heir
+
+
+def freshen(conn: Any) -> None:
+    """Undo what the last user changed in the connection object itself."""
+    conn.query_attributes = {}
+    conn._result = None
+    conn._take_converters(conn._options.conv)
+
+
+def tidy(conn: BaseTransactional, reset: bool) -> Conversation[None]:
+    """Make a session fit for its next user: a reset, or at least no transaction and no rows."""
+    session, options = conn._session, conn._options
+    schema = options.database
+    moved = session.schema != schema
+    if reset and moved and schema is None:
+        # only a login leaves a schema for none
+        yield from handshake.change_user(session, options, conn._credentials())
+    elif reset:
+        yield from handshake.reset(session, options, conn._credentials())
+        # COM_RESET_CONNECTION keeps the schema; a server that does not track may have changed it
+        if schema is not None and (moved or not session.capabilities & CLIENT.SESSION_TRACK):
+            yield from commands.init_db(session, schema.encode())
+    elif conn.in_transaction or not conn.get_autocommit():
+        yield from run(session, "ROLLBACK")
+    elif session.state is not READY:
+        yield from discard(session)
+    conn._forget_transaction()
+
+
+def ping(conn: BaseTransactional) -> Conversation[Any]:
+    return (yield from commands.ping(conn._session))
+
+
+class Bucket(PoolCore):
+    """The connections to one server with one login."""
+
+    def __init__(self, limits: Limits, options: Options) -> None:
+        super().__init__(limits)
+        self.options = options
+
+
+class Attempts:
+    """Says whether ``pool.execute`` may run its statement again."""
+
+    def __init__(self, retries: int, connections: int) -> None:
+        self._retries = retries
+        self._connections = connections
+
+    def again(self, error: err.Error, executed: bool) -> bool:
+        """Tell whether ``error`` allows it; ``executed``: the failure was in the commit."""
+        if error.fatal:
+            # a dead connection, and the server has seen nothing: no answer, no harm
+            self._connections -= 1
+            return not error.sent and not executed and self._connections >= 0
+        self._retries -= 1
+        return error.retry in (err.Retry.QUERY, err.Retry.TRANSACTION) and self._retries >= 0
+
+
+class BasePool:
+    """A pool's settings, cores and counters; how it waits is its subclass's business."""
+
+    _closed = True  # until it is made: __del__ comes for half-made ones too
+    _lock: Any
+
+    def __init__(
+        self,
+        dsn: str | None = None,
+        *,
+        min_size: int = 0,
+        max_size: int = 10,
+        max_waiting: int | None = None,
+        acquire_timeout: float | None = 10.0,
+        idle_order: Literal["lifo", "fifo"] = "lifo",
+        idle_timeout: float | None = None,
+        max_lifetime: float | None = None,
+        max_lifetime_jitter: float = 0.1,
+        max_uses: int | None = None,
+        validate_after: float | None = 0.5,
+        reset_on_release: bool = True,
+        retry_interval: float = 0.5,
+        retry_queries: int = 0,
+        leak_timeout: float | None = None,
+        on_connect: Callable[[Any], Any] | None = None,
+        on_acquire: Callable[[Any], Any] | None = None,
+        on_wait: Callable[[], Any] | None = None,
+        on_release: Callable[[Any], Any] | None = None,
+        **options: Any,
+    ) -> None:
+        self.limits = Limits(
+            min_size=min_size,
+            max_size=max_size,
+            max_waiting=max_waiting,
+            acquire_timeout=acquire_timeout,
+            idle_order=idle_order,
+            idle_timeout=idle_timeout,
+            max_lifetime=max_lifetime,
+            max_lifetime_jitter=max_lifetime_jitter,
+            max_uses=max_uses,
+            validate_after=validate_after,
+            retry_interval=retry_interval,
+            leak_timeout=leak_timeout,
+        )
+        self.reset_on_release = reset_on_release
+        self.retry_queries = retry_queries
+        self._on_connect = on_connect
+        self._on_acquire = on_acquire
+        self._on_wait = on_wait
+        self._on_release = on_release
+        self._options = from_call(dsn, (), options)
+        self._shared = {
+            name: value
+            for name, value in options.items()
+            if ALIASES.get(name, name) not in _ADDRESS
+        }
+        self._forks = _Forks.count
+        self._cores: dict[str | None, Bucket] = {}
+        # What __del__ reports: it may run within any of the pool's own lines.
+        self._lost: deque[tuple[Bucket, Slot]] = deque()
+        self._prepare()
+        self._closed = False
+
+    def _prepare(self) -> None:
+        """Make the lock and what else the subclass needs."""
+        raise NotImplementedError
+
+    # -- facts
+
+    @property
+    def options(self) -> Options:
+        """The settings of the pool's connections; another ``dsn=`` has its own."""
+        return self._options
+
+    @property
+    def closed(self) -> bool:
+        """True from ``close()`` or ``terminate()`` on."""
+        return self._closed
+
+    @property
+    def size(self) -> int:
+        """Connections of the pool: idle, in use, being opened or cleaned."""
+        return self.stats().size
+
+    def stats(self, dsn: str | None = None) -> PoolStats:
+        """Return the counters: of one ``dsn``, or the sums of all. Nothing is sent."""
+        self._sweep()
+        with self._lock:
+            if dsn is not None:
+                return self._cores[dsn].stats() if dsn in self._cores else PoolStats()
+            return sum((core.stats() for core in self._cores.values()), PoolStats())
+
+    def __repr__(self) -> str:
+        stats = self.stats()
+        state = "closed " if self._closed else ""
+        return (
+            f"<{type(self).__module__}.{type(self).__qualname__} {state}"
+            f"{stats.in_use} in use, {stats.idle} idle, {stats.waiting} waiting, "
+            f"max_size={self.limits.max_size}>"
+        )
+
+    # -- talking to the cores
+
+    def _now(self) -> float:
+        raise NotImplementedError
+
+    def _discard(self, link: Any) -> None:
+        raise NotImplementedError
+
+    def _idle_now(self) -> None:
+        """Called when no connection is left of a closed pool."""
+        raise NotImplementedError
+
+    def _core(self, dsn: str | None) -> Bucket:
+        if self._forks != _Forks.count:
+            self._start_over()
+        found = self._cores.get(dsn)
+        if found is None:
+            options = self._options if dsn is None else from_call(dsn, (), self._shared)
+            with self._lock:
+                if self._closed:
+                    raise closed()
+                found = self._cores.setdefault(dsn, Bucket(self.limits, options))
+        return found
+
+    def _start_over(self) -> None:
+        """Begin empty in a forked child: connections and lock are the parent's."""
+        self._forks = _Forks.count
+        self._lost.clear()
+        self._cores = {}
+
+    def _tell(self, event: Callable[..., T], *args: Any) -> T:
+        """Report an event to a core, then do what became due: close, take note of the lost."""
+        with self._lock:
+            answer = event(*args, self._now())
+        self._sweep()
+        return answer
+
+    def _sweep(self) -> None:
+        self._find_lost()
+        for core in list(self._cores.values()):
+            while core.rubbish:
+                try:
+                    link = core.rubbish.pop()
+                except IndexError:  # another thread's sweep was faster
+                    break
+                self._discard(link)
+        if self._closed and self._drained():
+            self._idle_now()
+
+    def _drained(self) -> bool:
+        return not any(core.slots for core in list(self._cores.values()))
+
+    def _evicted(self) -> list[Any]:
+        """Take away all connections but those that a request is opening or checking."""
+        found = []
+        for core in list(self._cores.values()):
+            with self._lock:
+                slots = list(core.slots)
+            for slot in slots:
+                lent = slot.lease is not None
+                if lent or slot.place is Place.CLEANING:
+                    found.append(slot.lease() if lent else slot.link)
+                    self._tell(core.forget, slot)
+        return [conn for conn in found if conn is not None]
+
+    def _lose(self, core: Any, slot: Slot) -> None:
+        """Take note of a connection whose user dropped it; called by its ``__del__``."""
+        if self._forks == _Forks.count and slot.place is Place.IN_USE:
+            logger.warning("A connection was dropped without being released%s", _where(slot))
+            self._lost.append((core, slot))
+            self._report_lost()
+
+    def _report_lost(self) -> None:
+        """See to it that ``_sweep()`` is called soon."""
+        raise NotImplementedError
+
+    def _find_lost(self) -> None:
+        while self._lost:
+            with self._lock:
+                try:
+                    core, slot = self._lost.popleft()
+                except IndexError:
+                    return
+                core.forget(slot, self._now())
+
+    def _tick(self) -> None:
+        for core in list(self._cores.values()):
+            self._tell(core.tick)
+            for slot in self._tell(core.leaks):
+                logger.warning(
+                    "A connection is in use for more than leak_timeout=%g s%s",
+                    self.limits.leak_timeout,
+                    _where(slot),
+                )
+
+    def _tick_interval(self) -> float | None:
+        """Return the seconds between two looks at the clock; None when no limit needs one."""
+        limits = self.limits
+        times = [limits.idle_timeout, limits.max_lifetime, limits.leak_timeout]
+        given = [time for time in times if time is not None]
+        return min(max(min(given) / 4, 0.05), 30.0) if given else None
+
+    # -- handing over and taking back
+
+    def _timeout(self, timeout: float | None) -> float | None:
+        return self.limits.acquire_timeout if timeout is None else timeout
+
+    def _lend(self, core: Bucket, ticket: Ticket) -> Any:
+        slot = self._tell(core.take, ticket)
+        conn, slot.link = slot.link, None
+        conn._pool, conn._core, conn._slot = self, core, slot
+        slot.lease = weakref.ref(conn)
+        if self.limits.leak_timeout is not None:
+            # the lines' text is looked up when it is shown
+            slot.stack = traceback.StackSummary.extract(
+                traceback.walk_stack(sys._getframe(1)), lookup_lines=False
+            )
+            slot.stack.reverse()
+        return conn
+
+    def _take_back(self, conn: Any) -> tuple[Bucket, Slot] | None:
+        """Part a user from a connection; ``slot.link`` is then to be cleaned, None: it is gone."""
+        if self._forks != _Forks.count:
+            self._start_over()
+        with self._lock:  # two threads may release it at once
+            core, slot, pool = conn._core, conn._slot, conn._pool
+            if pool is not self or slot is None:
+                raise self._not_lent(conn)
+            fit = (
+                conn.open
+                and conn._options is core.options
+                # A prepared transaction outlives its connection; one that is not must not.
+                and conn._branch is None
+                and not conn._session.read_only
+                and getattr(conn, "_pending", None) is None
+            )
+            # else it was terminated, or opened before a fork
+            ours = slot.place is Place.IN_USE and conn._forks == _Forks.count
+            heir = pass_on(conn)
+            slot.link = heir if ours else None
+        if not ours:
+            self._discard(heir)
+            return None
+        return (core, slot) if self._tell(core.release, slot, fit) else None
+
+    def _not_lent(self, conn: Any) -> err.InterfaceError:
+        released = getattr(conn, "_retired", False)
+        what = "was released already" if released else "is not of this pool"
+        return err.InterfaceError(
+            CR.CR_BAD_PARAMETER, f"The connection {what}: release it once, where it is from"
+        )
+
+    @staticmethod
+    def _buffered(cursorclass: Any) -> Any:
+        """Return the cursor class for a result that outlives its connection's lease."""
+        if cursorclass._streams:
+            raise err.ProgrammingError(
+                CR.CR_BAD_PARAMETER,
+                f"execute() of a pool reads the whole result, {cursorclass.__name__} does not: "
+                "use stream()",
+                sent=False,
+            )
+        return cursorclass
+
+    def _needs_tidying(self, conn: Any) -> bool:
+        return bool(
+            self.reset_on_release
+            or self._on_release is not None
+            or conn.in_transaction
+            or not conn.get_autocommit()
+            or conn._session.state is not READY
+        )
+
+    def _within(self, options: Options, ticket: Ticket) -> Options:
+        """Return the options of a connect that ends with its request's time."""
+        left = max(ticket.deadline - self._now(), 0.001)
+        limit = options.connect_timeout
+        if left == float("inf") or (limit is not None and limit <= left):
+            return options
+        return options.replace(connect_timeout=left)
+
+
+def _where(slot: Slot) -> str:
+    if slot.stack is None:
+        return ": use `with pool.connection()`; with leak_timeout= the pool tells where that was"
+    return ", acquired here:\n" + "".join(slot.stack.format())

@@ -1,0 +1,398 @@
+"""The pool of blocking connections."""
+
+from __future__ import annotations
+
+import threading
+import time
+import warnings
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from . import err
+from .basepool import Attempts, BasePool, Bucket, freshen, logger, ping, tidy
+from .lease import Checkout, PooledConnection
+from .poolstate import Do, PoolStats, Slot, Ticket
+from .protocol.state import READY
+from .rows import RowFactory
+
+
+class Pool(BasePool):
+    """A pool of connections for threads.
+
+    Nothing is connected until a connection is asked for; the pool grows with the number in use at
+    the same time. A context manager: leaving it closes the pool.
+
+    dsn, options: as in ``pymy.connect``; they are read once, now.
+    min_size: connections that ``idle_timeout`` leaves open, and that ``warm_up()`` and entering a
+        ``with`` block open. Default 0.
+    max_size: most connections at a time to one server, default 10.
+    max_waiting: most requests in line, None (default) for any number.
+    acquire_timeout: seconds until a request fails, default 10, None for never: waiting, connecting
+        and checking together. A server that is full or restarting is asked again within them.
+    idle_order: "lifo" (default) takes the connection used last, so that others can time out;
+        "fifo" takes each in turn.
+    idle_timeout: seconds until an idle connection is closed, None (default) for never.
+    max_lifetime: seconds until a connection is closed at its release, None (default) for never;
+        shortened by a random part of it, at most ``max_lifetime_jitter`` (0 to 1, default 0.1).
+    max_uses: uses after which a connection is closed, None (default) for any number.
+    validate_after: an idle connection is pinged before its use when it rested longer than these
+        seconds, default 0.5; otherwise its socket is looked at. None never pings.
+    reset_on_release: True (default) gives the session its first state back (COM_RESET_CONNECTION);
+        False only rolls an open transaction back.
+    retry_interval: seconds between two connects to a server that is full, default 0.5. One request
+        at a time tries.
+    retry_queries: how often ``execute()`` runs a statement again after a deadlock or a lock wait
+        that took too long. Default 0.
+    leak_timeout: seconds of use after which a connection and where it was acquired are logged to
+        "pymy.pool". None (default) for never.
+    on_connect: called with each new connection, and again after a reset, whose session is as new.
+    on_acquire: called with a connection before it is handed over.
+    on_wait: called when a request has to wait.
+    on_release: called with a returned connection before it is cleaned.
+
+    Raises ProgrammingError or TypeError for settings that make no sense.
+    """
+
+    _stop: _Gate | None = None
+
+    def _prepare(self) -> None:
+        self._lock = threading.Lock()
+        self._empty = _Gate()
+
+    # -- acquiring
+
+    def connection(
+        self, *, dsn: str | None = None, timeout: float | None = None, wait: bool = True
+    ) -> Checkout:
+        """Lend a connection for a ``with`` block. See ``acquire``."""
+        return Checkout(lambda: self.acquire(dsn=dsn, timeout=timeout, wait=wait))
+
+    def acquire(
+        self, *, dsn: str | None = None, timeout: float | None = None, wait: bool = True
+    ) -> PooledConnection:
+        """Take a connection; ``release()`` it, or use it as a context manager.
+
+        Requests are served first come, first served. No round trip for a connection used a
+        moment ago, one (COM_PING) for one that rested longer than ``validate_after``, a login for a
+        new one.
+
+        dsn: another server or login; the pool keeps connections to each apart, with the same limits
+            and with its own options except those that name server and login.
+        timeout: seconds instead of ``acquire_timeout``.
+        wait: False fails at once when no connection is free and none may be opened.
+        Raises PoolTimeout, PoolQueueFull, PoolClosed, or what the connect raised.
+        """
+        core = self._core(dsn)
+        self._keep_time()
+        ticket = self._tell(core.ask, self._timeout(timeout), wait)
+        try:
+            while (do := ticket.do) is not Do.TAKE:
+                if do is Do.CONNECT:
+                    self._open(core, ticket)
+                elif do is Do.WAIT:
+                    self._await(core, ticket)
+                elif do is Do.REFUSE:
+                    assert ticket.error is not None
+                    raise ticket.error
+                else:
+                    self._tell(core.checked, ticket, self._check(ticket))
+        except BaseException:
+            self._tell(core.cancel, ticket)
+            raise
+        conn: PooledConnection = self._lend(core, ticket)
+        if self._on_acquire is not None:
+            try:
+                self._on_acquire(conn)
+            except BaseException:
+                self.release(conn)
+                raise
+        return conn
+
+    def _open(self, core: Bucket, ticket: Ticket) -> None:
+        conn = PooledConnection(core.options)
+        try:
+            conn._carry(conn._connecting, self._within(core.options, ticket))
+            self._greet(conn)
+        except err.Error as exc:
+            conn.abort()
+            self._tell(core.failed, ticket, exc)
+        except BaseException:
+            conn.abort()
+            raise
+        else:
+            self._tell(core.connected, ticket, conn)
+
+    def _greet(self, conn: PooledConnection) -> None:
+        assert conn._transport is not None
+        conn._transport.options = conn._options  # instead of those with this connect's time
+        if self._on_connect is not None:
+            self._on_connect(conn)
+            if conn.in_transaction:
+                conn.commit()
+
+    def _await(self, core: Bucket, ticket: Ticket) -> None:
+        gate = _Gate()
+        ticket.wake = gate.open
+        if self._on_wait is not None:
+            self._on_wait()
+        while ticket.do is Do.WAIT:
+            gate.wait(self._tell(core.patience, ticket))
+            self._tell(core.look, ticket)
+
+    def _check(self, ticket: Ticket) -> bool:
+        assert ticket.slot is not None
+        conn = ticket.slot.link
+        if not conn.is_alive():
+            return False
+        if ticket.do is Do.PING:
+            left = min(ticket.deadline - self._now(), conn.options.cancel_timeout)
+            try:
+                conn._run(ping(conn), max(left, 0.001))
+            except err.Error:
+                return False
+        return True
+
+    # -- releasing
+
+    def release(self, conn: PooledConnection) -> None:
+        """Give a connection back; ``conn`` and its cursors cannot be used any more.
+
+        The session is reset within ``cancel_timeout`` (COM_RESET_CONNECTION and the first
+        statements again: two round trips), then the next in line has it. A broken connection is
+        dropped, one that saw an error of a read-only server too. A statement that was given up is
+        settled behind the caller.
+        Raises InterfaceError for a connection that was released already, or is of another pool.
+        """
+        back = self._take_back(conn)
+        if back is None:
+            return
+        core, slot = back
+        if slot.link._session.abandoned:
+            # it is being killed, which the caller need not wait for
+            threading.Thread(
+                target=self._clean, args=back, name="pymy-pool-clean", daemon=True
+            ).start()
+        else:
+            self._clean(core, slot)
+
+    def _clean(self, core: Bucket, slot: Slot) -> None:
+        conn = slot.link
+        clean = False
+        try:
+            if self._needs_tidying(conn):
+                self._tidy(conn)
+            clean = bool(conn.is_alive())
+        except err.Error:
+            pass
+        except Exception:
+            logger.exception("A hook of the pool failed; the connection is closed")
+        finally:
+            self._tell(core.cleaned, slot, clean)
+
+    def _tidy(self, conn: PooledConnection) -> None:
+        if self._on_release is not None:
+            self._on_release(conn)
+        freshen(conn)
+        conn._run(tidy(conn, self.reset_on_release), conn.options.cancel_timeout)
+        if self.reset_on_release:
+            conn._renew_session()
+            self._greet(conn)
+
+    def _discard(self, link: Any) -> None:
+        if link._session.state is READY:
+            with suppress(err.Error, OSError):
+                link.close()
+        else:
+            link.abort()
+
+    # -- shortcuts
+
+    def execute(
+        self,
+        query: str | bytes,
+        args: Any = None,
+        *,
+        dsn: str | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """Run one statement on a connection of the pool, commit it, and return its cursor.
+
+        The rows are in the cursor; the connection went back. A statement of which nothing reached
+        the server is sent again on another connection; ``retry_queries`` says how often one is run
+        again after a deadlock or lock wait time-out: it was the whole of its transaction.
+
+        timeout: seconds for the statement, as in ``Connection.execute``.
+        """
+        attempts = Attempts(self.retry_queries, self.limits.max_size)
+        while True:
+            with self.connection(dsn=dsn) as conn:
+                executed = False
+                try:
+                    cursor = conn.cursor(self._buffered(conn.cursorclass))
+                    cursor.execute(query, args, timeout=timeout)
+                    executed = True
+                    if conn.in_transaction:
+                        conn.commit()
+                    return cursor
+                except err.Error as exc:
+                    if not attempts.again(exc, executed):
+                        raise
+
+    def stream(
+        self,
+        query: str | bytes,
+        args: Any = None,
+        *,
+        dsn: str | None = None,
+        row_factory: RowFactory[Any] | None = None,
+    ) -> Iterator[Any]:
+        """Iterate over a result in flat memory; the connection goes back at its end.
+
+        Close the iterator when you leave it early. See ``Connection.stream``.
+        """
+        with self.connection(dsn=dsn) as conn:
+            yield from conn.stream(query, args, row_factory=row_factory)
+
+    @contextmanager
+    def transaction(
+        self,
+        isolation: str | None = None,
+        *,
+        read_only: bool | None = None,
+        consistent_snapshot: bool = False,
+        dsn: str | None = None,
+    ) -> Iterator[PooledConnection]:
+        """Lend a connection within a transaction: committed at the end, rolled back on an error."""
+        with (
+            self.connection(dsn=dsn) as conn,
+            conn.transaction(
+                isolation, read_only=read_only, consistent_snapshot=consistent_snapshot
+            ),
+        ):
+            yield conn
+
+    # -- the whole
+
+    def warm_up(self, size: int | None = None) -> None:
+        """Open connections until the pool has ``size`` of them, default ``min_size``."""
+        wanted = self.limits.min_size if size is None else size
+        held = []
+        try:
+            while self.stats().size < wanted:
+                held.append(self.acquire())
+        finally:
+            for conn in held:
+                conn.release()
+
+    def clear(self) -> None:
+        """Close the idle connections now, and those in use when they come back."""
+        for core in list(self._cores.values()):
+            self._tell(core.clear)
+
+    def close(self, timeout: float | None = 10.0) -> None:
+        """Refuse requests from now on, wait for connections in use, and close them all.
+
+        timeout: seconds to wait; connections still in use are then ended as by ``terminate()``.
+            None waits for ever.
+        """
+        self._shut()
+        if not self._drained() and not self._empty.wait(timeout):
+            logger.warning("The pool's users kept connections for %g s after close()", timeout)
+        self.terminate()
+
+    def terminate(self) -> None:
+        """Close the pool and all connections at once; what they run fails."""
+        self._shut()
+        for conn in self._evicted():
+            conn.abort()
+
+    def _shut(self) -> None:
+        self._closed = True
+        if self._stop is not None:
+            self._stop.open()
+        for core in list(self._cores.values()):
+            self._tell(core.close)
+
+    def __enter__(self) -> Pool:
+        self.warm_up()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if not self._closed and any(core.slots for core in self._cores.values()):
+            warnings.warn("unclosed pool: call close()", ResourceWarning, 2, self)
+            for core in self._cores.values():
+                for slot in core.slots:
+                    if slot.link is not None:
+                        slot.link.abort()
+        if self._stop is not None:
+            self._stop.open()
+
+    # -- what BasePool asks for
+
+    def _now(self) -> float:
+        return time.monotonic()
+
+    def _idle_now(self) -> None:
+        self._empty.open()
+
+    def _report_lost(self) -> None:
+        # Who holds the lock, maybe this very thread, sweeps when it lets it go.
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
+            self._find_lost()
+
+    def _start_over(self) -> None:
+        super()._start_over()
+        self._lock = threading.Lock()
+        self._stop = None
+
+    def _keep_time(self) -> None:
+        """Start the thread that looks at the clock, if any limit needs one."""
+        interval = self._tick_interval()
+        if interval is None or self._stop is not None or self._closed:
+            return
+        with self._lock:
+            if self._stop is not None:
+                return
+            self._stop = _Gate()
+        threading.Thread(
+            target=_tick_along,
+            args=(weakref.ref(self), self._stop, interval),
+            name="pymy-pool-clock",
+            daemon=True,
+        ).start()
+
+
+class _Gate:
+    """A door that is opened from anywhere and closes behind each who passes.
+
+    Not an Event: opening one takes a lock, which a destructor might find held by its own thread.
+    """
+
+    def __init__(self) -> None:
+        self._closed = threading.Lock()
+        self._closed.acquire()
+
+    def open(self) -> None:
+        with suppress(RuntimeError):  # open already
+            self._closed.release()
+
+    def wait(self, timeout: float | None) -> bool:
+        return self._closed.acquire(timeout=-1 if timeout is None else timeout)
+
+
+def _tick_along(pool: weakref.ref[Pool], stop: _Gate, interval: float) -> None:
+    while not stop.wait(interval):
+        found = pool()
+        if found is None:
+            return
+        found._tick()
+        del found
+
+
+__all__ = ["Pool", "PoolStats", "PooledConnection"]

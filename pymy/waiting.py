@@ -1,0 +1,85 @@
+"""What connections of all kinds of waiting share: deadlines, and steps with pauses in them."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from . import err
+from .constants import CR
+from .protocol.needs import Conversation, Need
+from .protocol.session import Session
+
+if TYPE_CHECKING:
+    from .transport import SocketTransport
+
+T = TypeVar("T")
+
+# A generator that pauses where it has to wait; what a pause is, is between the steps and their
+# driver. Those that wait by blocking have none.
+Steps = Generator[Any, Any, T]
+
+
+def positive(seconds: float) -> float:
+    """Refuse a time-out that has passed already: it would cost a healthy connection."""
+    if not seconds > 0:
+        raise err.ProgrammingError(
+            CR.CR_BAD_PARAMETER, f"timeout={seconds!r} is no time: use seconds above 0, or None"
+        )
+    return seconds
+
+
+class Deadline:
+    """A moment after which a call gives up; ``name`` and ``seconds`` are for the error."""
+
+    __slots__ = ("at", "name", "seconds")
+
+    def __init__(self, seconds: float | None, name: str) -> None:
+        self.seconds = seconds
+        self.name = name
+        self.at = None if seconds is None else time.monotonic() + seconds
+
+    def left(self) -> float | None:
+        """Return the seconds left; TimeoutError when there are none."""
+        if self.at is None:
+            return None
+        left = self.at - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+    def share(self, among: int) -> float | None:
+        """Return an equal part of the seconds left."""
+        left = self.left()
+        return None if left is None else left / among
+
+
+class Waiting(Protocol):
+    """The points where a connection waits, so that what lies between them is written once."""
+
+    def resolve(self, host: str, port: int, deadline: Deadline) -> list[tuple[int, Any]]: ...
+    def connect(self, sock: socket.socket, address: Any, seconds: float | None) -> Steps[None]: ...
+    def join(self, thread: threading.Thread, deadline: Deadline) -> Steps[None]: ...
+    def drive(
+        self, transport: SocketTransport, session: Session, need: Need, deadline: Deadline | None
+    ) -> Steps[None]: ...
+    def run(
+        self,
+        transport: SocketTransport,
+        session: Session,
+        conversation: Conversation[T],
+        deadline: Deadline | None,
+    ) -> Steps[T]: ...
+
+
+def finish(steps: Steps[T]) -> T:
+    """Take steps that wait by blocking; their result comes at once."""
+    try:
+        next(steps)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    raise AssertionError("steps that block do not pause")

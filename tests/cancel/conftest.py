@@ -1,0 +1,8 @@
+"""The scripted server lies with the tests of the transports."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "transports"))

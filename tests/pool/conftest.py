@@ -1,0 +1,56 @@
+"""Waiting for what a server or another thread does by itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import pymy
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], object]], None]:
+    def wait(condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline, "did not happen in 30 seconds"
+            time.sleep(0.01)
+
+    return wait
+
+
+@pytest.fixture
+def balanced() -> Callable[[pymy.PoolStats], None]:
+    def check(stats: pymy.PoolStats) -> None:
+        """Nothing is lost: what was opened is closed or here, what was lent came back."""
+        assert stats.connected - stats.closed == stats.idle + stats.in_use + stats.cleaning
+        assert stats.acquired == stats.released + stats.lost + stats.in_use
+
+    return check
+
+
+@pytest.fixture
+def kill(server: Any) -> Iterator[Callable[[int], None]]:
+    """End a connection at the server, and return when it is gone."""
+    with pymy.connect(server.dsn, autocommit=True) as admin:
+
+        def end(thread_id: int) -> None:
+            admin.kill(thread_id)
+            deadline = time.monotonic() + 30
+            while admin.execute(
+                "select 1 from information_schema.processlist where id = %s", (thread_id,)
+            ).fetchone():
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+
+        yield end
+
+
+@pytest.fixture
+def direct(dsn: str) -> Iterator[pymy.Connection]:
+    """A connection of no pool."""
+    with pymy.connect(dsn, autocommit=True) as conn:
+        yield conn
