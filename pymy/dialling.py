@@ -13,7 +13,7 @@ from .constants import CR
 from .options import Options
 from .protocol.needs import Conversation, Need
 from .protocol.session import Session
-from .waiting import Deadline, Steps, Waiting, finish
+from .waiting import Addresses, Deadline, Dialling, Steps, finish
 
 if TYPE_CHECKING:
     from .transport import SocketTransport
@@ -24,7 +24,8 @@ T = TypeVar("T")
 class Blocking:
     """Waits by blocking, so these steps have no pauses."""
 
-    def resolve(self, host: str, port: int, deadline: Deadline) -> list[tuple[int, Any]]:
+    def resolve(self, host: str, port: int, deadline: Deadline) -> Steps[Addresses]:
+        yield from ()
         return resolve(host, port, deadline)
 
     def connect(self, sock: socket.socket, address: Any, seconds: float | None) -> Steps[None]:
@@ -61,16 +62,16 @@ def dial(options: Options, deadline: Deadline) -> socket.socket:
     return finish(dialling(BLOCKING, options, deadline))
 
 
-def dialling(how: Waiting, options: Options, deadline: Deadline) -> Steps[socket.socket]:
+def dialling(how: Dialling, options: Options, deadline: Deadline) -> Steps[socket.socket]:
     if options.unix_socket is not None:
         return (yield from _dialling_unix(how, options, deadline))
     try:
-        addresses = how.resolve(options.host, options.port, deadline)
+        found = yield from how.resolve(options.host, options.port, deadline)
         reasons = []
-        for place, (family, address) in enumerate(addresses):
+        for place, (family, address) in enumerate(found):
             try:
                 # an address that swallows packets must not use up the time of those behind it
-                timeout = deadline.share(len(addresses) - place)
+                timeout = deadline.share(len(found) - place)
                 return (yield from dialling_address(how, options, family, address, timeout))
             except OSError as exc:
                 reasons.append(exc)
@@ -82,7 +83,7 @@ def dialling(how: Waiting, options: Options, deadline: Deadline) -> Steps[socket
 
 
 def dialling_address(
-    how: Waiting, options: Options, family: int, address: Any, timeout: float | None
+    how: Dialling, options: Options, family: int, address: Any, timeout: float | None
 ) -> Steps[socket.socket]:
     sock = socket.socket(family, socket.SOCK_STREAM)
     tcp = family in (socket.AF_INET, socket.AF_INET6)
@@ -100,7 +101,7 @@ def dialling_address(
     return sock
 
 
-def _dialling_unix(how: Waiting, options: Options, deadline: Deadline) -> Steps[socket.socket]:
+def _dialling_unix(how: Dialling, options: Options, deadline: Deadline) -> Steps[socket.socket]:
     path = options.unix_socket
     try:
         seconds = deadline.left()
@@ -126,15 +127,15 @@ def _cannot_connect(
     )
 
 
-def resolve(host: str, port: int, deadline: Deadline) -> list[tuple[int, Any]]:
+def resolve(host: str, port: int, deadline: Deadline) -> Addresses:
     """Look a host's addresses up, within the deadline: getaddrinfo itself knows none."""
-    if deadline.at is None or _is_address(host):
-        return _addresses(host, port)
-    answer: queue.SimpleQueue[list[tuple[int, Any]] | OSError] = queue.SimpleQueue()
+    if deadline.at is None or is_address(host):
+        return addresses(host, port)
+    answer: queue.SimpleQueue[Addresses | OSError] = queue.SimpleQueue()
 
     def look_up() -> None:
         try:
-            answer.put(_addresses(host, port))
+            answer.put(addresses(host, port))
         except OSError as exc:
             answer.put(exc)
 
@@ -148,15 +149,19 @@ def resolve(host: str, port: int, deadline: Deadline) -> list[tuple[int, Any]]:
     return found
 
 
-def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
+def addresses(host: str, port: int) -> Addresses:
     try:
         infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError as exc:
-        raise OSError(f"not a host name: {exc}") from exc
+        raise no_name(exc) from exc
     return [(info[0], info[4]) for info in infos]
 
 
-def _is_address(host: str) -> bool:
+def no_name(exc: UnicodeError) -> OSError:
+    return OSError(f"not a host name: {exc}")
+
+
+def is_address(host: str) -> bool:
     for family in (socket.AF_INET, socket.AF_INET6):
         with suppress(OSError):
             socket.inet_pton(family, host)

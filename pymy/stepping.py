@@ -17,7 +17,7 @@ from .protocol.needs import DONE, FILE, READ, TLS, WRITE, Conversation, Need
 from .protocol.session import Session
 from .protocol.state import BROKEN
 from .transport import SocketTransport
-from .waiting import Deadline, Steps
+from .waiting import NAP, Addresses, Deadline, Steps
 
 T = TypeVar("T")
 
@@ -25,8 +25,6 @@ Resolver = Callable[[str, int], Sequence[tuple[int, Any]]]
 
 # Bytes that one cont() takes before the loop gets a turn, however fast the server sends.
 TURN = 1 << 20
-# Seconds between two looks at what no file descriptor tells of.
-NAP = 0.01
 
 
 def which(name: str, seconds: float | None, deadline: Deadline | None) -> tuple[str, float | None]:
@@ -78,8 +76,9 @@ class Stepping:
     def __init__(self, resolver: Resolver | None = None) -> None:
         self._resolver = resolver
 
-    def resolve(self, host: str, port: int, deadline: Deadline) -> list[tuple[int, Any]]:
-        return list((self._resolver or dialling._addresses)(host, port))
+    def resolve(self, host: str, port: int, deadline: Deadline) -> Steps[Addresses]:
+        yield from ()
+        return list((self._resolver or dialling.addresses)(host, port))
 
     def connect(self, sock: socket.socket, address: Any, seconds: float | None) -> Steps[None]:
         until = None if seconds is None else time.monotonic() + seconds

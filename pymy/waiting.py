@@ -22,6 +22,11 @@ T = TypeVar("T")
 # driver. Those that wait by blocking have none.
 Steps = Generator[Any, Any, T]
 
+Addresses = list[tuple[int, Any]]  # of a host: (family, socket address)
+
+# Seconds between two looks at what nothing tells us of.
+NAP = 0.01
+
 
 def positive(seconds: float) -> float:
     """Refuse a time-out that has passed already: it would cost a healthy connection."""
@@ -57,11 +62,16 @@ class Deadline:
         return None if left is None else left / among
 
 
-class Waiting(Protocol):
+class Dialling(Protocol):
+    """The points where a connection is waited for."""
+
+    def resolve(self, host: str, port: int, deadline: Deadline) -> Steps[Addresses]: ...
+    def connect(self, sock: socket.socket, address: Any, seconds: float | None) -> Steps[None]: ...
+
+
+class Waiting(Dialling, Protocol):
     """The points where a connection waits, so that what lies between them is written once."""
 
-    def resolve(self, host: str, port: int, deadline: Deadline) -> list[tuple[int, Any]]: ...
-    def connect(self, sock: socket.socket, address: Any, seconds: float | None) -> Steps[None]: ...
     def join(self, thread: threading.Thread, deadline: Deadline) -> Steps[None]: ...
     def drive(
         self, transport: SocketTransport, session: Session, need: Need, deadline: Deadline | None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import warnings
 import weakref
 from collections.abc import AsyncGenerator, Generator
@@ -11,6 +10,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from .. import err
+from ..base import _Forks
 from ..basecursor import DictRows
 from ..constants import CR
 from ..options import Options, from_call
@@ -20,11 +20,13 @@ from ..protocol.query import next_result, query
 from ..protocol.setup import names_clause
 from ..protocol.state import CLOSED, CONNECTING, READY
 from ..rows import RowFactory
-from ..waiting import Deadline
+from ..waiting import Deadline, positive
 from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
+from .dialling import dial
 from .results import Running
 from .transactions import Transactional
 from .transport import StreamTransport
+from .turns import Turns
 
 T = TypeVar("T")
 
@@ -40,7 +42,7 @@ class Connection(Transactional):
         self._transport: StreamTransport | None = None
         super().__init__(from_call(dsn, positional, options))
         self.cursorclass: type[Cursor] = self._options.cursorclass or Cursor
-        self._turn = asyncio.Lock()
+        self._turns = Turns()
 
     def __await__(self) -> Generator[Any, None, Connection]:
         return self._connected().__await__()
@@ -61,61 +63,46 @@ class Connection(Transactional):
         await self._connect(self._live, sock)
 
     async def _connect(self, options: Options, sock: Any = None) -> None:
+        deadline = Deadline(options.connect_timeout, "connect_timeout")
         credentials = self._credentials()
         session = self._begin_session()
         me = weakref.proxy(self)
         transport = StreamTransport(session, options, lambda: me._credentials())
-        deadline = Deadline(options.connect_timeout, "connect_timeout")
-        self._transport = transport
         try:
-            async with asyncio.timeout(options.connect_timeout):
-                await transport.dial(sock)
+            await transport.take(sock or await dial(options, deadline))
+            self._transport = transport
             await transport.run(handshake.connect(session, options, credentials), deadline)
-        except OSError as exc:
-            self.abort()
-            raise self._cannot_connect(exc, transport) from exc
         except BaseException:
             self.abort()
             raise
 
-    def _cannot_connect(self, exc: OSError, transport: StreamTransport) -> err.Error:
-        options = self._options
-        where = (
-            f"socket {options.unix_socket!r}"
-            if options.unix_socket is not None
-            else f"{options.host!r}, port {options.port}"
-        )
-        timed_out = isinstance(exc, TimeoutError)
-        seconds = options.connect_timeout
-        if timed_out and exc.errno is None:
-            why = f"no answer within connect_timeout={seconds:g} s"
-        elif isinstance(exc, ConnectionError) and exc.errno is not None:
-            why = f"[Errno {exc.errno}] {os.strerror(exc.errno)}"  # asyncio words it otherwise
-        else:
-            why = str(exc)
-        return err.OperationalError(
-            CR.CR_CONN_HOST_ERROR if options.unix_socket is None else CR.CR_CONNECTION_ERROR,
-            f"Can't connect to MySQL server on {where} ({why}). "
-            "Is the server running, and are host, port or socket right?",
-            sent=False,
-            fatal=True,
-        )
-
     async def _run(self, conversation: Conversation[T], timeout: float | None = None) -> T:
         """Carry a conversation to its end; ``timeout`` seconds for all of it."""
-        if self._turn.locked() and self._options.concurrent == "error":
-            conversation.close()
-            raise self._session.busy()
-        self._check_process()
-        async with self._turn:
+        turns = self._turns
+        if turns.taken:
+            await self._line_up(conversation)
+        turns.taken = True
+        try:
             transport = self._transport
-            if transport is not None:
+            if transport is not None and transport.is_cleaning:
                 await transport.settled()
-            if transport is None or not self._session.usable():
+            if self._forks != _Forks.count or transport is None or not self._session.usable():
                 conversation.close()
+                self._check_process()
                 raise self._unusable()
-            deadline = None if timeout is None else Deadline(timeout, "timeout")
+            deadline = None if timeout is None else Deadline(positive(timeout), "timeout")
             return await transport.run(conversation, deadline)
+        finally:
+            turns.leave()
+
+    async def _line_up(self, conversation: Conversation[Any]) -> None:
+        try:
+            if self._options.concurrent == "error":
+                raise self._session.busy()
+            await self._turns.wait()
+        except BaseException:
+            conversation.close()
+            raise
 
     def _warn_unread(self) -> None:
         if self._transport is None or not self._transport.is_cleaning:

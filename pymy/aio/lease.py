@@ -13,6 +13,7 @@ from ..constants import CR
 from ..options import Options
 from .connections import Connection
 from .cursors import Cursor
+from .turns import Turns
 
 if TYPE_CHECKING:
     from .pool import Pool
@@ -27,7 +28,7 @@ class PooledConnection(Leased, Connection):
         self._transport = None
         super(Connection, self).__init__(options)
         self.cursorclass: type[Cursor] = options.cursorclass or Cursor
-        self._turn = asyncio.Lock()
+        self._turns = Turns()
 
     async def _connect(self, options: Options, sock: Any = None) -> None:
         if self._retired:

@@ -22,6 +22,7 @@ from ..protocol.session import Session
 from ..protocol.state import BROKEN, CLOSED
 from ..tls import build_context
 from ..waiting import Deadline
+from .dialling import dial_address
 
 T = TypeVar("T")
 
@@ -44,6 +45,7 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         self.session = session
         self.options = options
         self._credentials = credentials
+        self.local = False
         self._link: asyncio.Transport | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._aborted = False
@@ -54,6 +56,7 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         self._writable = True
         self._reading = True
         self._timer: asyncio.TimerHandle | None = None
+        self._is_timed = options.read_timeout is not None or options.write_timeout is not None
         self._moved = 0.0
         self._backlog = 0
         self._expired = ("", 0.0)
@@ -61,31 +64,22 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         # why the link was lost while nobody waited: the next command's error, as in blocking code
         self.unheard: err.Error | None = None
 
-    async def dial(self, sock: Any = None) -> None:
-        """Connect to the server, or take over the caller's own socket."""
-        options = self.options
-        if sock is not None:
-            sock.setblocking(False)
-            await self.loop.create_connection(lambda: self, sock=sock)
-        elif options.unix_socket is not None:
-            await self.loop.create_unix_connection(lambda: self, options.unix_socket)
+    async def take(self, sock: socket.socket) -> None:
+        """Use a connected socket; the transport owns it from now on."""
+        sock.setblocking(False)
+        self.session.local = self.local = sock.family == getattr(socket, "AF_UNIX", None)
+        if self.local:
+            await self.loop.create_unix_connection(lambda: self, sock=sock)
         else:
-            local = None if options.bind_address is None else (options.bind_address, 0)
-            await self.loop.create_connection(
-                lambda: self, options.host, options.port, local_addr=local
+            await self.loop.create_connection(lambda: self, sock=sock)
+            # event loops switch Nagle's algorithm off by themselves
+            self.sock.setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_NODELAY, int(self.options.tcp_nodelay)
             )
-            # asyncio switches Nagle's algorithm off by itself
-            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, int(options.tcp_nodelay))
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, int(options.tcp_keepalive))
-        self.session.local = self.local
 
     @property
     def sock(self) -> Any:
         return self.link.get_extra_info("socket")
-
-    @property
-    def local(self) -> bool:
-        return bool(self.sock.family == getattr(socket, "AF_UNIX", None))
 
     @property
     def link(self) -> asyncio.Transport:
@@ -106,11 +100,15 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         session = self.session
-        self._moved = time.monotonic()
+        if self._is_timed:
+            self._moved = time.monotonic()
         waiting = session.need is READ
         need = session.filled(nbytes)
         if waiting:
-            self._serve(need)
+            if need is DONE and self._patience is None:
+                self._wake()
+            else:
+                self._serve(need)
         elif session.held > HIGH_WATER and self._reading:
             self._reading = False
             self.link.pause_reading()
@@ -241,23 +239,13 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         assert self.session.greeting is not None
         thread_id = self.session.greeting.thread_id
         options = stopping.side_options(self.options)
-        peer = self.link.get_extra_info("peername")
-        # the very server of this link: its name may lead to another one by now (P99)
-        if self.local:
-            options = options.replace(unix_socket=peer, ssl_mode=options.ssl_mode)
-        elif peer:
-            options = options.replace(
-                host=peer[0],
-                port=peer[1],
-                unix_socket=None,
-                ssl_mode=options.ssl_mode,
-                ssl_server_hostname=options.ssl_server_hostname or options.host,
-            )
         side = Session()
         transport = StreamTransport(side, options, self._credentials)
         try:
             async with asyncio.timeout(options.connect_timeout):
-                await transport.dial()
+                # the very server of this link: its name may lead to another one by now (P99)
+                peer = self.sock.getpeername()
+                await transport.take(await dial_address(options, self.sock.family, peer))
                 await transport.run(stopping.kill(side, options, self._credentials(), thread_id))
         except Exception:  # of any kind: the password may be the program's own function
             return False
@@ -276,47 +264,49 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         session = self.session
         self._serve(session.start(conversation))
         if session.need is not DONE:
-            await self._wait(deadline)
+            self._waiter = self.loop.create_future()
+            if deadline is not None or self._is_timed:
+                self._moved = time.monotonic()
+                self._look(deadline)
+            try:
+                await self._waiter
+            except asyncio.CancelledError:
+                if not self._is_answered():
+                    raise
+            finally:
+                self._waiter = None
+                if self._timer is not None:
+                    self._timer.cancel()
+                    self._timer = None
+            if session.need is not DONE:
+                self._give_up()
         if session.state is BROKEN:
             self.abort()
         result: T = session.result()
         return result
 
-    async def _wait(self, deadline: Deadline | None) -> None:
-        session = self.session
-        options = self.options
-        waiter = self._waiter = self.loop.create_future()
-        if any(
-            each is not None for each in (deadline, options.read_timeout, options.write_timeout)
-        ):
-            self._moved = time.monotonic()
-            self._look(deadline)
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            if session.need is DONE:
-                self.loop.call_soon(_cancel_again, asyncio.current_task())
-            else:
-                if not self._let_go():
-                    self.abort()
-                raise
-        finally:
-            self._waiter = None
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-        if session.need is not DONE:
-            name, seconds = self._expired
-            if name == "write_timeout" or not self._let_go():
-                session.lost(f"timed out, {name}={seconds:g} s")
-                return
-            raise err.OperationalError(
-                CR.CR_QUERY_TIMEOUT,
-                f"No answer within {name}={seconds:g} s. The connection stays usable; the "
-                f"statement is left to on_cancel={options.on_cancel!r}",
-                fatal=False,
-                sent=True,
-            )
+    def _is_answered(self) -> bool:
+        """Tell whether the answer was there before the cancel; else leave the statement."""
+        if self.session.need is DONE:
+            self.loop.call_soon(_cancel_again, asyncio.current_task())
+            return True
+        if not self._let_go():
+            self.abort()
+        return False
+
+    def _give_up(self) -> None:
+        """Time is over: leave the statement, or take the link for lost."""
+        name, seconds = self._expired
+        if name == "write_timeout" or not self._let_go():
+            self.session.lost(f"timed out, {name}={seconds:g} s")
+            return
+        raise err.OperationalError(
+            CR.CR_QUERY_TIMEOUT,
+            f"No answer within {name}={seconds:g} s. The connection stays usable; the "
+            f"statement is left to on_cancel={self.options.on_cancel!r}",
+            fatal=False,
+            sent=True,
+        )
 
     def _look(self, deadline: Deadline | None) -> None:
         """Wake the caller when its time is over or the link stands still; else look again then."""
