@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import err
-from .base import BaseConnection
+from .basecommands import BaseCommands
 from .constants import CR, ER
 from .protocol.needs import Conversation
 from .protocol.transactions import (
@@ -25,7 +25,7 @@ def misused(advice: str) -> err.ProgrammingError:
     return err.ProgrammingError(CR.CR_BAD_PARAMETER, advice, sent=False)
 
 
-class BaseTransactional(BaseConnection):
+class BaseTransactional(BaseCommands):
     """What a connection knows of its transaction."""
 
     # what every connection starts with; made anew, never changed, where it counts
@@ -50,6 +50,8 @@ class BaseTransactional(BaseConnection):
         self._outside_blocks(verb)
         if self._branch is not None:
             raise misused(f"{verb}() is not possible within tpc_begin(): use tpc_{verb}()")
+        # cut off in the middle, nobody would know whether a transaction is open
+        self._session.indivisible = True
         yield from run(self._session, statement)
         self._session.begun = statement == "BEGIN"
 

@@ -18,9 +18,7 @@ from .nonblocking import Pending, Resolver, startable
 from .options import Options, from_call
 from .protocol import commands, handshake, transactions
 from .protocol.needs import Conversation
-from .protocol.query import next_result, query
 from .protocol.result import Result
-from .protocol.setup import names_clause
 from .protocol.state import CLOSED, CONNECTING, READY
 from .rows import RowFactory
 from .transactions import Transactional
@@ -263,19 +261,9 @@ class Connection(Transactional):
         self._warn_unread()
         return self._run(self._querying(self._encode(sql), unbuffered))
 
-    def _querying(self, sql: bytes, unbuffered: bool) -> Conversation[int]:
-        self._result = yield from query(
-            self._session, sql, stream=unbuffered, attributes=self.query_attributes
-        )
-        return self._result.affected_rows
-
     def next_result(self, unbuffered: bool = False) -> int:
         """Go to the next result of the last text; returns affected rows, 0 when there is none."""
         return self._run(self._advancing(unbuffered))
-
-    def _advancing(self, unbuffered: bool) -> Conversation[int]:
-        self._result = yield from next_result(self._session, stream=unbuffered)
-        return self.affected_rows()
 
     # -- session
 
@@ -308,13 +296,7 @@ class Connection(Transactional):
 
     def set_character_set(self, charset: str, collation: str | None = None) -> None:
         """Change the connection's charset and collation (SET NAMES)."""
-        self._carry(self._naming, charset, collation)
-
-    def _naming(self, how: Waiting, charset: str, collation: str | None) -> Steps[None]:
-        clause = names_clause(charset, collation)
-        yield from self._step(how, transactions.run(self._session, f"SET {clause}"))
-        self._take_charset(charset, collation)
-        self._remember(charset=charset, collation=collation)
+        self._run(self._naming(charset, collation))
 
     def set_charset(self, charset: str) -> None:
         """Change the connection's charset; PyMySQL's older name of ``set_character_set``."""
@@ -327,9 +309,6 @@ class Connection(Transactional):
     def show_warnings(self) -> Any:
         """Return the last statement's warnings as rows of level, code, message (SHOW WARNINGS)."""
         return self._run(self._reading_warnings())
-
-    def _reading_warnings(self) -> Conversation[Any]:
-        return (yield from query(self._session, b"SHOW WARNINGS")).rows
 
     def statistics(self) -> str:
         """Return the server's line of counters (COM_STATISTICS)."""
@@ -345,12 +324,7 @@ class Connection(Transactional):
         COM_RESET_CONNECTION and the first statements again: two round trips. On servers without it
         the login is repeated.
         """
-        self._carry(self._resetting)
-
-    def _resetting(self, how: Waiting) -> Steps[None]:
-        first = handshake.reset(self._session, self._options, self._credentials())
-        yield from self._step(how, first)
-        self._renew_session()
+        self._run(self._resetting())
 
     def change_user(
         self,
@@ -363,16 +337,7 @@ class Connection(Transactional):
 
         The session starts anew. When the login fails the connection is closed.
         """
-        changes = {"user": user, "password": password, "database": database, "charset": charset}
-        options = self._options.replace(**{k: v for k, v in changes.items() if v is not None})
-        self._carry(self._changing_user, options)
-
-    def _changing_user(self, how: Waiting, options: Options) -> Steps[None]:
-        login = handshake.change_user(self._session, options, self._credentials(options))
-        yield from self._step(how, login)
-        assert self._transport is not None
-        self._transport.options = self._options = options
-        self._renew_session()
+        self._run(self._changing_user(user, password, database, charset))
 
     # -- the same without waiting, see pymy.nonblocking
 

@@ -16,8 +16,6 @@ from ..constants import CR
 from ..options import Options, from_call
 from ..protocol import commands, handshake, transactions
 from ..protocol.needs import Conversation
-from ..protocol.query import next_result, query
-from ..protocol.setup import names_clause
 from ..protocol.state import CLOSED, CONNECTING, READY
 from ..rows import RowFactory
 from ..waiting import Deadline, positive
@@ -230,20 +228,11 @@ class Connection(Transactional):
     async def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
         """Run a text and keep its first result in the connection; returns affected rows."""
         self._warn_unread()
-        self._result = await self._run(
-            query(
-                self._session,
-                self._encode(sql),
-                stream=unbuffered,
-                attributes=self.query_attributes,
-            )
-        )
-        return self._result.affected_rows
+        return await self._run(self._querying(self._encode(sql), unbuffered))
 
     async def next_result(self, unbuffered: bool = False) -> int:
         """Go to the next result of the last text; returns affected rows, 0 when there is none."""
-        self._result = await self._run(next_result(self._session, stream=unbuffered))
-        return self.affected_rows()
+        return await self._run(self._advancing(unbuffered))
 
     # -- session
 
@@ -263,10 +252,7 @@ class Connection(Transactional):
 
     async def set_character_set(self, charset: str, collation: str | None = None) -> None:
         """Change the connection's charset and collation (SET NAMES)."""
-        clause = names_clause(charset, collation)
-        await self._run(transactions.run(self._session, f"SET {clause}"))
-        self._take_charset(charset, collation)
-        self._remember(charset=charset, collation=collation)
+        await self._run(self._naming(charset, collation))
 
     async def set_charset(self, charset: str) -> None:
         """Change the connection's charset; PyMySQL's older name of ``set_character_set``."""
@@ -278,7 +264,7 @@ class Connection(Transactional):
 
     async def show_warnings(self) -> Any:
         """Return the last statement's warnings as rows of level, code, message (SHOW WARNINGS)."""
-        return (await self._run(query(self._session, b"SHOW WARNINGS"))).rows
+        return await self._run(self._reading_warnings())
 
     async def statistics(self) -> str:
         """Return the server's line of counters (COM_STATISTICS)."""
@@ -290,8 +276,7 @@ class Connection(Transactional):
 
     async def reset(self) -> None:
         """Give the session its first state back: rollback, variables, temporary tables, charset."""
-        await self._run(handshake.reset(self._session, self._options, self._credentials()))
-        self._renew_session()
+        await self._run(self._resetting())
 
     async def change_user(
         self,
@@ -301,12 +286,7 @@ class Connection(Transactional):
         charset: str | None = None,
     ) -> None:
         """Log in as another user on the same link (COM_CHANGE_USER); None keeps what was."""
-        changes = {"user": user, "password": password, "database": database, "charset": charset}
-        options = self._options.replace(**{k: v for k, v in changes.items() if v is not None})
-        await self._run(handshake.change_user(self._session, options, self._credentials(options)))
-        assert self._transport is not None
-        self._transport.options = self._options = options
-        self._renew_session()
+        await self._run(self._changing_user(user, password, database, charset))
 
 
 async def _rows(cursor: Any) -> AsyncGenerator[Any, None]:

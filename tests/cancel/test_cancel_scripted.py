@@ -263,6 +263,30 @@ def test_where_a_transaction_starts():
         assert not conn.open
 
 
+@pytest.mark.parametrize("call", ["begin", "commit", "rollback"])
+def test_where_a_transaction_starts_or_ends(call):
+    with Server(greet(), login(), query(call.upper()), hung_up()) as server:
+        conn = server.connect(read_timeout=0.2)
+        with pytest.raises(pymy.OperationalError, match="read_timeout") as caught:
+            getattr(conn, call)()
+        assert caught.value.fatal
+        assert not conn.open
+
+
+def test_the_charset_is_the_servers_also_when_nobody_waited():
+    go_on = threading.Event()
+    with Server(
+        greet(), login(), query("SET NAMES latin1"), wait(go_on), ok(), *AFTERWARDS
+    ) as server:
+        conn = server.connect(on_cancel="drain", read_timeout=0.2)
+        with pytest.raises(pymy.OperationalError, match="read_timeout"):
+            conn.set_character_set("latin1")
+        assert conn.charset == "utf8mb4"
+        go_on.set()
+        works(conn)
+        assert (conn.charset, conn.encoding) == ("latin1", "cp1252")
+
+
 def test_a_block_is_left_by_its_own_error():
     """That the link was lost behind a time-out does not hide it."""
     with Server(
