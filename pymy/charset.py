@@ -162,12 +162,6 @@ def collation_by_name(name: str, mariadb: bool = False) -> Charset | None:
     return _charsets().by_collation(name, mariadb)
 
 
-def encoding_of(id: int, default: str = "utf8") -> str:
-    """Return the Python codec for a collation id that a server sent; `default` for unknown ids."""
-    found = _charsets()._by_id.get(id)
-    return default if found is None else found.encoding
-
-
 def charset_names() -> list[str]:
     """Return the names of all character sets."""
     return sorted(_charsets()._by_name)

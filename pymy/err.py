@@ -341,35 +341,9 @@ def from_server(
 
 
 def raise_mysql_exception(data: bytes) -> NoReturn:
-    """Raise the exception of a whole ERR packet, as PyMySQL's function of this name does.
+    """Raise the exception of a whole ERR packet, as PyMySQL's function of this name does."""
+    from .protocol.packets import parse_err  # which imports this module
 
-    ```
-    1  0xff
-    2  error number, unsigned little-endian
-    1  "#"         only with protocol 4.1
-    5  SQLSTATE    only with protocol 4.1
-    n  message, UTF-8
-    ```
-    """
-    if len(data) < 3 or data[0] != 0xFF:
+    if data[:1] != b"\xff":
         raise ProtocolError(2027, "An error packet was expected, something else arrived.")
-    errno = int.from_bytes(data[1:3], "little")
-    sqlstate, text = None, data[3:]
-    if text[:1] == b"#" and len(text) >= 6:
-        sqlstate, text = text[1:6].decode("ascii", "replace"), text[6:]
-    raise from_server(errno, sqlstate, text.decode("utf-8", "replace"))
-
-
-# PEP 249's optional extension puts the classes on connections; one list serves that and __init__.
-EXCEPTIONS: tuple[type[MySQLError], ...] = (
-    Warning,
-    Error,
-    InterfaceError,
-    DatabaseError,
-    DataError,
-    OperationalError,
-    IntegrityError,
-    InternalError,
-    ProgrammingError,
-    NotSupportedError,
-)
+    raise parse_err(data)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import charset as charsets
 from ..constants import CLIENT
-from .dsn import bad_option, suggestion
+from .dsn import SWITCHES, bad_option, suggestion
 
 if TYPE_CHECKING:
     from . import Options
@@ -31,24 +31,6 @@ _TEXT_OR_NONE = frozenset(
 )
 _PASSWORDS = ("password", "password2", "password3")
 _PATHS = ("ssl_capath", "ssl_cert", "ssl_key")
-_BOOLS = frozenset(
-    [
-        "tcp_keepalive",
-        "tcp_nodelay",
-        "use_unicode",
-        "allow_cleartext_password",
-        "allow_public_key_retrieval",
-        "permit_expired_password",
-        "multi_statements",
-        "client_found_rows",
-        "interactive",
-        "ignore_space",
-        "deprecate_eof",
-        "json",
-        "binary_prefix",
-        "defer_connect",
-    ]
-)
 _INTS = ("port", "client_flag", "client_flag_off", "max_allowed_packet")
 _TIMEOUTS = ("connect_timeout", "read_timeout", "write_timeout", "cancel_timeout")
 _CHOICES: dict[str, tuple[str | None, ...]] = {
@@ -88,7 +70,7 @@ def _check_types(options: Options) -> None:
     for name in _TEXT_OR_NONE:
         if not isinstance(get(name), str | None):
             raise _type(name, get(name), "text or None")
-    for name in _BOOLS:
+    for name in SWITCHES:
         if not isinstance(get(name), bool):
             raise _type(name, get(name), "True or False")
     for name in _INTS:

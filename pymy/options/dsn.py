@@ -32,6 +32,24 @@ ALIASES = {
     "server_public_key_path": "server_public_key",
 }
 
+# Options that are True or False.
+SWITCHES = (
+    "tcp_keepalive",
+    "tcp_nodelay",
+    "use_unicode",
+    "allow_cleartext_password",
+    "permit_expired_password",
+    "allow_public_key_retrieval",
+    "multi_statements",
+    "client_found_rows",
+    "interactive",
+    "ignore_space",
+    "deprecate_eof",
+    "json",
+    "binary_prefix",
+    "defer_connect",
+)
+
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 _NONE = frozenset({"none", "null", "default"})
@@ -167,20 +185,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     ),
     **dict.fromkeys(
         [
-            "tcp_keepalive",
-            "tcp_nodelay",
-            "use_unicode",
-            "allow_cleartext_password",
-            "permit_expired_password",
-            "allow_public_key_retrieval",
-            "multi_statements",
-            "client_found_rows",
-            "interactive",
-            "ignore_space",
-            "deprecate_eof",
-            "json",
-            "binary_prefix",
-            "defer_connect",
+            *SWITCHES,
             "ssl_disabled",
             "ssl_verify_cert",
             "named_pipe",

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from pymy import err
-from pymy.charset import Charset, charset_by_name
+from pymy.charset import Charset, charset_by_name, is_collation_name
 from pymy.constants import CR, SERVER_STATUS
 from pymy.options import Options
 from pymy.protocol.session import Session
-
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*\Z")
 
 
 def setup_statement(session: Session, options: Options) -> str:
@@ -26,10 +22,6 @@ def setup_statement(session: Session, options: Options) -> str:
     if options.sql_mode is not None:
         parts.append(f"sql_mode={quoted(session, options.sql_mode)}")
     for name, value in options.session_variables.items():
-        if not _NAME.match(name):
-            raise err.ProgrammingError(
-                CR.CR_BAD_PARAMETER, f"session_variables: {name!r} is not a variable's name"
-            )
         shown = str(int(value)) if isinstance(value, int) else quoted(session, value)
         parts.append(f"@@session.{name}={shown}")
     return "SET " + ", ".join(parts)
@@ -39,7 +31,7 @@ def names_clause(charset: str, collation: str | None) -> str:
     """Build ``NAMES charset [COLLATE collation]`` from names the charset table knows."""
     clause = f"NAMES {charset_named(charset).name}"
     if collation:
-        if not _NAME.match(collation):
+        if not is_collation_name(collation):
             raise err.ProgrammingError(
                 CR.CR_BAD_PARAMETER, f"{collation!r} is not a collation's name"
             )

@@ -250,7 +250,7 @@ class LiteralContext:
 def _escaped_string(value: str) -> str:
     if not value.isascii():
         _refuse_surrogates(value)
-    # Looking costs a tenth of translating, and most strings have nothing to escape.
+    # Looking costs less than replacing, and most strings have nothing to escape.
     if (
         "\\" in value
         or "'" in value

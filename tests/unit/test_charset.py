@@ -11,7 +11,6 @@ from pymy.charset import (
     charset_by_name,
     charset_names,
     collation_by_name,
-    encoding_of,
     is_collation_name,
 )
 
@@ -49,9 +48,6 @@ def test_ids_of_both_servers(id, name, collation):
 def test_unknown_ids():
     with pytest.raises(KeyError):
         charset_by_id(60000)
-    assert encoding_of(60000) == "utf8"
-    assert encoding_of(60000, "latin1") == "latin1"
-    assert encoding_of(8) == "cp1252"
 
 
 def test_names_that_the_servers_number_differently():

@@ -15,21 +15,19 @@ def test_tree_is_that_of_pep_249():
     assert issubclass(err.Warning, Exception)
     assert not issubclass(err.Warning, err.Error)
     assert err.InterfaceError.__mro__[1] is err.Error
-    leaves = err.EXCEPTIONS[4:]
-    assert {cls.__name__ for cls in leaves} == {
-        "DataError",
-        "OperationalError",
-        "IntegrityError",
-        "InternalError",
-        "ProgrammingError",
-        "NotSupportedError",
-    }
-    for leaf in leaves:
+    for leaf in (
+        err.DataError,
+        err.OperationalError,
+        err.IntegrityError,
+        err.InternalError,
+        err.ProgrammingError,
+        err.NotSupportedError,
+    ):
         assert leaf.__mro__[1] is err.DatabaseError
+        assert getattr(err.Classes, leaf.__name__) is leaf
     assert issubclass(err.DatabaseError, err.Error)
     assert issubclass(err.Error, err.MySQLError) and issubclass(err.Warning, err.MySQLError)
     assert issubclass(err.ProtocolError, err.OperationalError)
-    assert {cls.__name__ for cls in err.EXCEPTIONS} < set(vars(err))
 
 
 def test_attributes_of_a_server_error():
