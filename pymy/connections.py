@@ -66,7 +66,7 @@ class Connection(Transactional):
 
         sock: an open socket to use instead of dialling; the connection owns it from now on.
         """
-        if self.open:
+        if self.open and self._pending is None:  # else _carry() names what is pending
             raise err.InterfaceError(
                 CR.CR_BAD_PARAMETER, "The connection is open already: close() it first"
             )

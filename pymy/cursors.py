@@ -187,6 +187,8 @@ class SSCursor(Unbuffered["Connection"], Cursor):
             if (yield from self._fetching(how, 1, lambda: self._next_row(END))) is END:
                 raise IndexError("scroll() went past the last row")
 
+    start_read_next = startable(read_next)
+
 
 class DictCursor(DictRows, Cursor):
     """A cursor whose rows are dicts; a column name that occurs again is ``table.name``."""

@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from enum import IntFlag
 from errno import EAGAIN, EALREADY, EINPROGRESS, EISCONN
 from typing import Any, NamedTuple, TypeVar
@@ -21,7 +21,7 @@ from .waiting import NAP, Addresses, Deadline, Steps
 
 T = TypeVar("T")
 
-Resolver = Callable[[str, int], Sequence[tuple[int, Any]]]
+Resolver = Callable[[str, int], Iterable[tuple[int, Any]]]
 
 # Bytes that one cont() takes before the loop gets a turn, however fast the server sends.
 TURN = 1 << 20
@@ -106,8 +106,7 @@ class Stepping:
         """Carry one conversation to its end; the socket does not block until then.
 
         A time-out leaves the statement to ``on_cancel``, as in blocking code; there is nobody else
-        to clean up behind it, so this ends when the line is clean, after ``cancel_timeout`` at
-        most.
+        to kill it, so this ends when that is done, after ``cancel_timeout`` at most.
         """
         link.stop_blocking()
         try:
@@ -121,7 +120,7 @@ class Stepping:
                     session.cut()
                     link.close()
                     raise
-                yield from self._clean(link, session)
+                yield from self._leave(link, session)
                 raise
             if session.state is BROKEN:
                 link.close()
@@ -130,7 +129,7 @@ class Stepping:
         finally:
             link.block_again()
 
-    def _clean(self, link: SocketTransport, session: Session) -> Steps[None]:
+    def _leave(self, link: SocketTransport, session: Session) -> Steps[None]:
         link.left_behind()
         if link.options.on_cancel == "kill":
             seconds = link.options.cancel_timeout
@@ -141,7 +140,6 @@ class Stepping:
                 link.close()
                 raise
             link.left_behind(killed)
-        yield from link.catching_up(self, session)
 
     def drive(
         self, link: SocketTransport, session: Session, need: Need, deadline: Deadline | None

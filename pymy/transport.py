@@ -45,7 +45,6 @@ class SocketTransport:
         self._pieces: Iterator[bytes] | None = None
         self._counts: list[int] = []
         self._waiting = False
-        self._cleaning = Deadline(None, "cancel_timeout")
         self._killer: threading.Thread | None = None
         self._killed = False
         self._family = sock.family
@@ -128,16 +127,18 @@ class SocketTransport:
         return True
 
     def left_behind(self, killed: bool = False) -> None:
-        """Take note that a statement was abandoned now; ``killed`` if a KILL QUERY went out."""
-        self._cleaning = Deadline(self.options.cancel_timeout, "cancel_timeout")
+        """Take note that a statement was abandoned; ``killed`` if a KILL QUERY went out."""
         self._killed = killed
 
     def _kill_behind(self, session: Session, peer: Any) -> None:
         self._killed = self._kill(session, peer, self.options.cancel_timeout)
 
     def catching_up(self, how: Waiting, session: Session) -> Steps[None]:
-        """Read an abandoned statement to its end, within ``cancel_timeout`` of its being left."""
-        deadline = self._cleaning
+        """Read an abandoned statement to its end, within ``cancel_timeout``.
+
+        It counts from now: nobody has read since the statement was left, however long that was.
+        """
+        deadline = Deadline(self.options.cancel_timeout, "cancel_timeout")
         try:
             if self._killer is not None:
                 yield from how.join(self._killer, deadline)

@@ -3,8 +3,8 @@
 PYMY_TEST_SERVERS=mariadb,mariadb11,mysql,mysql56 chooses flavours (default: mariadb,mysql);
 PYMY_TEST_DSN=mysql://... tests against a server that runs already, as a user who may do all;
 without -n then, because tests change the server's global variables.
-PYMY_TEST_TRANSPORTS=blocking,asyncio,uvloop chooses what connections wait by (default: the first
-two): each test runs once for each.
+PYMY_TEST_TRANSPORTS=blocking,asyncio,nonblocking,uvloop chooses what connections wait by (default:
+the first three): each test runs once for each.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CHOSEN = (
         for name in os.environ.get("PYMY_TEST_SERVERS", "mariadb,mysql").split(",")
     ]
 )
-TRANSPORTS = os.environ.get("PYMY_TEST_TRANSPORTS", "blocking,asyncio").split(",")
+TRANSPORTS = os.environ.get("PYMY_TEST_TRANSPORTS", "blocking,asyncio,nonblocking").split(",")
 PLUGINS = {"mysql": ("auth_socket.so",)}
 
 MARIADB, MARIADB11, MYSQL, MYSQL56 = "mariadb", "mariadb11", "mysql", "mysql56"
@@ -260,8 +260,8 @@ def connect(dsn: str, transport: Facade) -> Iterator[Callable[..., pymy.Connecti
     """Open connections to the test's database; the fixture closes them."""
     opened = []
 
-    def open_(url: str = dsn, **options: Any) -> pymy.Connection:
-        conn = transport.connect(url, **options)
+    def open_(url: str = dsn, *positional: Any, **options: Any) -> pymy.Connection:
+        conn = transport.connect(url, *positional, **options)
         opened.append(conn)
         return conn
 

@@ -1,7 +1,8 @@
-"""The asyncio driver behind the blocking driver's face: one test body runs over both.
+"""Other ways of waiting behind the blocking driver's face: one test body runs over all of them.
 
-Every call runs on an event loop in a thread of its own while the caller waits. Who is interrupted
-while waiting, by Ctrl-C for instance, cancels the task. Cursor classes are translated.
+asyncio: every call runs on an event loop in a thread of its own while the caller waits. Who is
+interrupted while waiting, by Ctrl-C for instance, cancels the task. Cursor classes are translated.
+nonblocking: every call is an operation of pymy.nonblocking, see driving.py.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from functools import cache
 from typing import Any
 from weakref import WeakValueDictionary
 
+import driving
 import pytest
 
 import pymy
 import pymy.aio
 from pymy.aio.transactions import Transaction
 
-TRANSPORTS = ("blocking", "asyncio", "uvloop")
+TRANSPORTS = ("blocking", "asyncio", "nonblocking", "uvloop")
 
 
 class Loop:
@@ -193,6 +195,8 @@ class Facade:
             self.loop = Loop(uvloop.new_event_loop)
 
     def connect(self, *args: Any, **options: Any) -> Any:
+        if self.transport == "nonblocking" and not options.get("defer_connect"):
+            return driving.connect(*args, **options)
         conn = self.Connection(*args, **options)
         if self.loop is not None and not options.get("defer_connect"):
             conn.connect()
@@ -200,6 +204,8 @@ class Facade:
 
     def Connection(self, *args: Any, **options: Any) -> Any:
         """Make a connection; over asyncio it is not connected yet."""
+        if self.transport == "nonblocking":
+            return driving.Driven(*args, **options)
         if self.loop is None:
             return pymy.Connection(*args, **options)
         loop = self.loop

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 import pytest
 import scripted
@@ -105,6 +106,18 @@ def test_a_late_kill_hits_nothing_of_the_program():
     ).then(*side(do(killed.set), ok(), expect(QUIT))) as server:  # fmt: skip
         conn = server.connect()
         times_out(conn)
+        works(conn)
+
+
+def test_the_next_call_may_come_late():
+    """What the server said in the meantime is here: time that nobody waited does not count."""
+    killed = threading.Event()
+    with Server(
+        greet(), login(), query(SQL), wait(killed), err(*INTERRUPTED), *AFTERWARDS
+    ).then(*side(do(killed.set), ok(), expect(QUIT))) as server:  # fmt: skip
+        conn = server.connect(cancel_timeout=1.5)
+        times_out(conn)
+        time.sleep(2.0)
         works(conn)
 
 
@@ -324,10 +337,9 @@ def test_close_does_not_wait_for_the_clean_up():
                 thread.join(10)
 
 
+@pytest.mark.only("asyncio,uvloop", "tasks are asyncio's")
 def test_a_task_cancelled_twice(transport):
     """The second cancel hits whoever waits for the clean-up; that goes on."""
-    if transport.loop is None:
-        pytest.skip("tasks are asyncio's")
     killed, go_on = threading.Event(), threading.Event()
     with Server(greet(), login(), query(SQL), wait(go_on), err(*INTERRUPTED), *AFTERWARDS).then(
         *side(do(killed.set), ok(), expect(QUIT))

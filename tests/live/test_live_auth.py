@@ -136,7 +136,7 @@ SERVERS = {
 }
 
 
-def attempt(server, user, link, method, password):
+def attempt(transport, server, user, link, method, password):
     """Log in; return what a reader of the table wants to know."""
     options = dict(method.client)
     if link is None:
@@ -146,7 +146,7 @@ def attempt(server, user, link, method, password):
     if method.public_key:
         options["server_public_key"] = str(server.datadir / "public_key.pem")
     try:
-        with pymy.connect(user=user, password=password, **options) as conn:
+        with transport.connect(user=user, password=password, **options) as conn:
             (name,) = conn.execute("select current_user()").fetchone()
             assert name.startswith(f"{user}@")
             assert conn.execute("select 1").fetchone() == (1,)
@@ -163,7 +163,7 @@ def attempt(server, user, link, method, password):
         return "refused by pymy"
 
 
-def cell(server, kind, account, link, method):
+def cell(transport, server, kind, account, link, method):
     """The answers to the right password and to a wrong one, as one text."""
     if link and link["ssl"] == "required" and kind == "mysql56":
         return "no TLS here"
@@ -173,17 +173,17 @@ def cell(server, kind, account, link, method):
             admin.query("FLUSH PRIVILEGES")
     elif method.title.startswith("caching"):
         # a login over the unix socket fills the server's cache
-        assert attempt(server, user, None, method, method.password) == "logs in"
-    right = attempt(server, user, link, method, method.password)
+        assert attempt(transport, server, user, None, method, method.password) == "logs in"
+    right = attempt(transport, server, user, link, method, method.password)
     if method.other:
-        wrong = attempt(server, account(method.other), link, method, method.password)
+        wrong = attempt(transport, server, account(method.other), link, method, method.password)
     else:
-        wrong = attempt(server, user, link, method, WRONG)
+        wrong = attempt(transport, server, user, link, method, WRONG)
     assert wrong in ("denied", "refused by pymy")
     return right if wrong == "denied" else f"{right}; wrong password: {wrong}"
 
 
-def own_cells(server, method):
+def own_cells(transport, server, method):
     """MariaDB's unix_socket takes the account whose name is the process's own."""
     with pymy.connect(server.dsn) as admin:
         if OWN_USER == "root":  # has an account already, without a password
@@ -194,13 +194,13 @@ def own_cells(server, method):
         admin.query("CREATE USER nobody_here@'%' IDENTIFIED VIA unix_socket")
         found = []
         for link in LINKS.values():
-            assert attempt(server, "nobody_here", link, method, "") == "denied"
-            found.append(attempt(server, OWN_USER, link, method, ""))
+            assert attempt(transport, server, "nobody_here", link, method, "") == "denied"
+            found.append(attempt(transport, server, OWN_USER, link, method, ""))
     return found
 
 
 @pytest.fixture
-def table(server, kind, account, extra_server, set_global):
+def table(transport, server, kind, account, extra_server, set_global):
     if not server.unix_socket or (server.ca is None and kind != "mysql56"):
         pytest.skip("needs a server of the sandbox: TCP, TLS and a unix socket")
     if kind == "mysql":
@@ -210,10 +210,10 @@ def table(server, kind, account, extra_server, set_global):
         if kind not in method.servers.split():
             continue
         if method.title == "unix_socket":
-            found[method.title] = own_cells(extra_server(), method)
+            found[method.title] = own_cells(transport, extra_server(), method)
         else:
             found[method.title] = [
-                cell(server, kind, account, link, method) for link in LINKS.values()
+                cell(transport, server, kind, account, link, method) for link in LINKS.values()
             ]
     return found
 

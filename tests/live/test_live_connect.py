@@ -47,10 +47,10 @@ def test_older_keywords(server, db, connect):
     assert one(conn, "select database()") == db
 
 
-def test_by_position(server, db):
-    with pymy.connect(server.host, server.user, server.tcp_password, db, server.port) as conn:
-        assert one(conn, "select database()") == db
-        assert conn.host == server.host
+def test_by_position(server, db, connect):
+    conn = connect(server.host, server.user, server.tcp_password, db, server.port)
+    assert one(conn, "select database()") == db
+    assert conn.host == server.host
 
 
 def test_keyword_over_url(dsn, connect):
@@ -185,16 +185,16 @@ def test_no_such_socket(connect, tmp_path):
     assert caught.value.errno == CR.CR_CONNECTION_ERROR
 
 
-def test_connect_timeout_of_a_silent_peer():
+def test_connect_timeout_of_a_silent_peer(transport):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         with pytest.raises(pymy.OperationalError, match="connect_timeout") as caught:
-            pymy.connect(
+            transport.connect(
                 host="127.0.0.1", port=listener.getsockname()[1], user="x", connect_timeout=0.2
             )
         assert caught.value.fatal
 
 
-def test_port_of_something_else():
+def test_port_of_something_else(transport):
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve():
@@ -205,7 +205,7 @@ def test_port_of_something_else():
         thread = threading.Thread(target=serve)
         thread.start()
         with pytest.raises(pymy.Error) as caught:
-            pymy.connect(host="127.0.0.1", port=listener.getsockname()[1], user="x")
+            transport.connect(host="127.0.0.1", port=listener.getsockname()[1], user="x")
         thread.join()
         assert caught.value.fatal
 
@@ -302,24 +302,24 @@ def test_unknown_charset(connect, name):
         connect(charset=name)
 
 
-def test_connection_attributes(extra_server):
+def test_connection_attributes(extra_server, connect):
     other = extra_server("--performance-schema=ON")
-    with pymy.connect(other.dsn, program_name="till", connection_attributes={"shop": "Ä1"}) as conn:
-        rows = conn.execute(
-            "select attr_name, attr_value from performance_schema.session_connect_attrs "
-            "where processlist_id = connection_id()"
-        ).fetchall()
+    conn = connect(other.dsn, program_name="till", connection_attributes={"shop": "Ä1"})
+    rows = conn.execute(
+        "select attr_name, attr_value from performance_schema.session_connect_attrs "
+        "where processlist_id = connection_id()"
+    ).fetchall()
     found = dict(rows)
     assert found["_client_name"] == "pymy"
     assert found["_client_version"] == pymy.__version__
     assert found["_pid"] == str(os.getpid())
     assert found["program_name"] == "till"
     assert found["shop"] == "Ä1"
-    with pymy.connect(other.dsn, connection_attributes=False) as conn:
-        assert conn.execute(
-            "select count(*) from performance_schema.session_connect_attrs "
-            "where processlist_id = connection_id()"
-        ).fetchone() == (0,)
+    conn = connect(other.dsn, connection_attributes=False)
+    assert conn.execute(
+        "select count(*) from performance_schema.session_connect_attrs "
+        "where processlist_id = connection_id()"
+    ).fetchone() == (0,)
 
 
 def test_permit_expired_password(connect, account, server, kind, set_global):
@@ -368,7 +368,7 @@ def test_found_rows(connect):
     assert plain.query("update t set a = 1") == 0
 
 
-@pytest.mark.only("blocking", "closing twice is harmless there, as in aiomysql")
+@pytest.mark.only("blocking,nonblocking", "closing twice is harmless there, as in aiomysql")
 def test_with_closes(connect):
     with connect() as conn:
         assert one(conn, "select 1") == 1

@@ -337,7 +337,7 @@ def test_setinputsizes(cursor):
     assert cursor.setoutputsize(1, 2) is None
 
 
-@pytest.mark.only("blocking", "the method it overrides is a coroutine there")
+@pytest.mark.only("blocking,nonblocking", "the method it overrides is a coroutine there")
 def test_subclass_of_cursor(conn):
     class Loud(Cursor):
         def execute(self, query, args=None, **options):

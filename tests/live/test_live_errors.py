@@ -99,16 +99,11 @@ def test_access_denied_to_a_table(connect, account):
     assert not caught.value.fatal
 
 
-def test_too_many_connections(extra_server):
+def test_too_many_connections(extra_server, connect):
     other = extra_server("--max-connections=1")
-    opened = []
-    try:
-        with pytest.raises(pymy.OperationalError) as caught:
-            for _ in range(12):  # the server sets one or two aside for root
-                opened.append(pymy.connect(other.dsn))
-    finally:
-        for conn in opened:
-            conn.close()
+    with pytest.raises(pymy.OperationalError) as caught:
+        for _ in range(12):  # the server sets one or two aside for root
+            connect(other.dsn)
     error = caught.value
     assert (error.errno, error.code) == (ER.CON_COUNT_ERROR, "ER_CON_COUNT_ERROR")
     assert error.fatal

@@ -168,7 +168,7 @@ def test_generator_that_raises(table):
     assert table.execute("select 1").fetchone() == (1,)
 
 
-@pytest.mark.only("blocking", "executemany() takes no async iterables")
+@pytest.mark.only("blocking,nonblocking", "executemany() takes no async iterables")
 def test_generator_that_uses_the_connection(table):
     table.cursor().executemany("insert into t (a, b) values (%s, %s)", ROWS[:3])
     source = table.execute("select a + 10, b from t")

@@ -105,7 +105,7 @@ def on_sigint():
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.only("blocking", "in asyncio a signal is the event loop's business")
+@pytest.mark.only("blocking", "elsewhere a signal is the event loop's business")
 def test_ctrl_c(connect, ctrl_c_when_sleeping):
     conn = connect()
     ctrl_c_when_sleeping(conn)
@@ -114,7 +114,7 @@ def test_ctrl_c(connect, ctrl_c_when_sleeping):
     alive(conn)
 
 
-@pytest.mark.only("blocking", "in asyncio a signal is the event loop's business")
+@pytest.mark.only("blocking", "elsewhere a signal is the event loop's business")
 def test_ctrl_c_in_a_transaction(connect, ctrl_c_when_sleeping):
     conn = connect()
     ctrl_c_when_sleeping(conn)
@@ -124,7 +124,7 @@ def test_ctrl_c_in_a_transaction(connect, ctrl_c_when_sleeping):
     alive(conn)
 
 
-@pytest.mark.only("blocking", "in asyncio a signal is the event loop's business")
+@pytest.mark.only("blocking", "elsewhere a signal is the event loop's business")
 def test_exception_of_a_signal_handler(connect, on_sigint, ctrl_c_when_sleeping):
     class Alarm(Exception):
         pass
@@ -140,7 +140,7 @@ def test_exception_of_a_signal_handler(connect, on_sigint, ctrl_c_when_sleeping)
     alive(conn)
 
 
-@pytest.mark.only("blocking", "in asyncio a signal is the event loop's business")
+@pytest.mark.only("blocking,nonblocking", "in asyncio a signal is the event loop's business")
 def test_signal_whose_handler_returns(connect, on_sigint, ctrl_c_when_sleeping):
     # PEP 475: the read goes on
     conn = connect()

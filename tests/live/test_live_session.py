@@ -189,19 +189,19 @@ def test_transaction_state_tracking(conn, needs):
     assert kinds[5].startswith("T")
 
 
-def test_gtid_tracking(extra_server, needs):
+def test_gtid_tracking(extra_server, connect, needs):
     needs("GTID tracking")
-    with pymy.connect(
+    conn = connect(
         extra_server(binlog=True).dsn,
         autocommit=True,
         session_variables={"session_track_gtids": "OWN_GTID"},
-    ) as conn:
-        conn.query("create table g (a int)")
-        conn.query("insert into g values (1)")
-        (gtid,) = [c.value for c in conn.last_ok.session_changes if c.kind == 3]
-        source, number = gtid.split(":")
-        assert source == one(conn, "select @@server_uuid")
-        assert one(conn, "select @@global.gtid_executed").endswith(f"-{number}")
+    )
+    conn.query("create table g (a int)")
+    conn.query("insert into g values (1)")
+    (gtid,) = [c.value for c in conn.last_ok.session_changes if c.kind == 3]
+    source, number = gtid.split(":")
+    assert source == one(conn, "select @@server_uuid")
+    assert one(conn, "select @@global.gtid_executed").endswith(f"-{number}")
 
 
 def test_query_attributes(conn, needs, server):

@@ -126,15 +126,13 @@ def test_account_that_requires_tls(tls, account):
 
 
 @pytest.mark.parametrize("mode", ["required", "verify_ca", "verify_identity"])
-def test_server_without_tls(extra_server, mode):
+def test_server_without_tls(extra_server, connect, mode):
     other = extra_server(tls=False)
     with pytest.raises(pymy.OperationalError, match="offers no TLS") as caught:
-        pymy.connect(other.tcp_dsn, ssl=mode)
+        connect(other.tcp_dsn, ssl=mode)
     assert caught.value.errno == CR.CR_SSL_CONNECTION_ERROR
-    with pymy.connect(other.tcp_dsn, ssl="preferred") as conn:
-        assert not conn.ssl
-    with pymy.connect(other.tcp_dsn) as conn:
-        assert not conn.ssl
+    assert not connect(other.tcp_dsn, ssl="preferred").ssl
+    assert not connect(other.tcp_dsn).ssl
 
 
 @pytest.mark.parametrize("encryption", ["disabled", "required"])

@@ -1,41 +1,23 @@
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-
-import pymy
+from bounded import within
+from facade import Facade
 
 
 @pytest.fixture(autouse=True)
 def bound():
-    """End a test that hangs all the same after a minute."""
-
-    def give_up(number, frame):
-        raise AssertionError("the test hangs")
-
-    previous = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(60)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, previous)
+    with within(60):
+        yield
 
 
 @pytest.fixture
-def connect(dsn: str) -> Iterator[Callable[..., pymy.Connection]]:
-    """Open blocking connections to the test's database; the fixture closes them."""
-    opened = []
-
-    def open_(url: str = dsn, **options: Any) -> pymy.Connection:
-        conn = pymy.connect(url, **options)
-        opened.append(conn)
-        return conn
-
-    yield open_
-    for conn in opened:
-        conn.abort()
+def transport(facades: Callable[[str], Facade]) -> Facade:
+    """Connections block unless a test says otherwise."""
+    return facades("blocking")
 
 
 @pytest.fixture(params=["unix", "tls"])

@@ -6,7 +6,8 @@ import socket
 import time
 
 import pytest
-from driving import alive, drive, drive_all, pauses, prepare, stream
+from driving import drive, drive_all
+from working import alive, pauses, prepare, stream
 
 import pymy
 from pymy import nonblocking
@@ -63,6 +64,8 @@ def test_draining_in_vain_closes(connect, url):
     conn = connect(url, on_cancel="drain", cancel_timeout=0.2)
     with pytest.raises(pymy.OperationalError, match=r"timeout=0\.1 s"):
         drive(conn.cursor().start_execute("select sleep(30)", timeout=0.1))
+    with pytest.raises(pymy.InterfaceError, match=r"cancel_timeout=0\.2"):
+        drive(conn.start_ping())
     assert not conn.open
 
 

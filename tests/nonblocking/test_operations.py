@@ -12,9 +12,10 @@ from itertools import cycle
 from typing import Any
 
 import pytest
-from driving import alive, check, drive, pauses, prepare, stream
+from driving import check, drive
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from working import alive, pauses, prepare, stream
 
 import pymy
 from pymy import nonblocking

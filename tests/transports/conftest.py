@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-import signal
-
 import pytest
 import scripted
+from bounded import within
 
 
 @pytest.fixture(autouse=True)
@@ -15,13 +14,5 @@ def driver(transport, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def bound():
-    """End a test that hangs all the same, in a loop or a lock, after half a minute."""
-
-    def give_up(number, frame):
-        raise AssertionError("the test hangs")
-
-    previous = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(30)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, previous)
+    with within(30):
+        yield

@@ -233,7 +233,7 @@ def test_a_handlers_file_is_closed():
     assert files[0].closed
 
 
-@pytest.mark.only("blocking", "it would end the event loop")
+@pytest.mark.only("blocking,nonblocking", "it would end the event loop")
 def test_keyboard_interrupt_in_a_handler_closes():
     def handler(name):
         raise KeyboardInterrupt

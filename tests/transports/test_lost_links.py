@@ -225,7 +225,7 @@ def test_timeout_of_one_call_does_not_outlive_it():
         conn.execute("slow")
 
 
-@pytest.mark.only("blocking", "it puts a socket of its own in")
+@pytest.mark.only("blocking,nonblocking", "it puts a socket of its own in")
 @pytest.mark.parametrize("option", [{}, {"read_timeout": 5.0}])
 def test_keepalive_that_gives_up(option):
     """ETIMEDOUT of the system is a TimeoutError of Python, without any time-out of ours."""
@@ -255,7 +255,7 @@ def sigint():
     signal.signal(signal.SIGINT, previous)
 
 
-@pytest.mark.only("blocking", "tests/cancel has it for tasks")
+@pytest.mark.only("blocking", "elsewhere it is the loop that a signal interrupts")
 @pytest.mark.usefixtures("sigint")
 @pytest.mark.parametrize("cursor", [cursors.Cursor, cursors.SSCursor])
 def test_keyboard_interrupt_while_waiting_for_rows(cursor):
@@ -299,7 +299,7 @@ def test_a_signal_that_raises_nothing_does_no_harm():
 # -- close()
 
 
-@pytest.mark.only("blocking", "closing twice is harmless there")
+@pytest.mark.only("blocking,nonblocking", "closing twice is harmless there")
 def test_close_says_goodbye():
     with Server(greet(), login(), expect(QUIT), hung_up()) as server:
         conn = server.connect()
@@ -320,7 +320,7 @@ def test_close_with_rows_on_the_line():
         cursor.close()
 
 
-@pytest.mark.only("blocking", "it fills the socket by hand")
+@pytest.mark.only("blocking,nonblocking", "it fills the socket by hand")
 def test_close_when_the_server_does_not_read():
     """COM_QUIT has no room in the socket's buffer: the program must be let go all the same."""
     with Server(greet(), login(), silence()) as server:

@@ -62,7 +62,7 @@ def test_two_threads_on_one_connection():
         first = Call(conn.execute, "first")
         assert came.wait(LIMIT)
         for use in (lambda: conn.execute("second"), conn.ping, conn.commit):
-            with pytest.raises(pymy.InterfaceError, match="one connection for each thread") as got:
+            with pytest.raises(pymy.InterfaceError, match="connection is busy") as got:
                 use()
             assert not got.value.sent
             assert not got.value.fatal
@@ -157,14 +157,21 @@ def test_half_made_objects_go_quietly():
         gc.collect()
 
 
-def test_before_connect():
-    conn = pymy.Connection(defer_connect=True)
-    for use in (conn.ping, lambda: conn.execute("select 1"), conn.fileno):
+def test_before_connect(driver):
+    conn = driver.Connection(defer_connect=True)
+    for use in (conn.ping, lambda: conn.execute("select 1")):
         with pytest.raises(pymy.InterfaceError) as caught:
             use()
         assert not caught.value.sent
     assert not conn.open
     assert conn.server_version == ""
+
+
+@pytest.mark.only("blocking,nonblocking", "the event loop owns the socket there")
+def test_fileno_before_connect(driver):
+    with pytest.raises(pymy.InterfaceError) as caught:
+        driver.Connection(defer_connect=True).fileno()
+    assert not caught.value.sent
 
 
 def test_connecting_twice():

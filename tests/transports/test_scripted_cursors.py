@@ -255,7 +255,7 @@ def test_a_row_factory_that_raises(factory, cursor_class):
         conn.ping()
 
 
-@pytest.mark.only("blocking", "it would end the event loop")
+@pytest.mark.only("blocking,nonblocking", "it would end the event loop")
 def test_a_row_factory_that_is_interrupted(cursor_class):
     with Server(*asked(THREE)) as server:
         conn = server.connect()
@@ -282,7 +282,7 @@ def test_a_converter_that_raises_costs_one_statement(cursor_class):
         conn.ping()
 
 
-@pytest.mark.only("blocking", "a row factory cannot wait there")
+@pytest.mark.only("blocking,nonblocking", "a row factory cannot wait there")
 def test_a_row_factory_that_uses_its_connection(cursor_class):
     """It is called while the answer is read: a clear error, not a torn protocol."""
     with Server(*asked(THREE), *WORKS) as server:

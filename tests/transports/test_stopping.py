@@ -181,7 +181,7 @@ def test_the_kill_takes_none_of_the_sessions_settings():
         works(conn)
 
 
-@pytest.mark.only("blocking,asyncio", "uvloop looks names up without Python")
+@pytest.mark.only("blocking,asyncio,nonblocking", "uvloop looks names up without Python")
 def test_the_kill_goes_to_the_same_server(monkeypatch):
     """A name of several servers: elsewhere the number is somebody else's statement (P99)."""
     killed = threading.Event()
@@ -234,7 +234,7 @@ def test_leaving_a_stream_early():
         works(conn)
 
 
-@pytest.mark.only("blocking", "the loop hears of the loss first")
+@pytest.mark.only("blocking,nonblocking", "the loop hears of the loss first")
 def test_a_link_that_is_lost_while_the_rest_is_read():
     with Server(*asked(row(0, FILLING), much(20), close())) as server:
         cursor = streaming(server)

@@ -1,13 +1,17 @@
-"""Event loops for tests: they wait with poll(), and never longer than LIMIT."""
+"""Operations of pymy.nonblocking driven by a loop that waits with poll(), LIMIT at most.
+
+``connect`` opens connections whose every call that may wait is such an operation.
+"""
 
 from __future__ import annotations
 
 import select
 from collections.abc import Callable, Iterable
+from functools import cache, wraps
 from typing import Any, TypeVar
 
 import pymy
-from pymy.cursors import SSCursor
+from pymy import nonblocking
 from pymy.nonblocking import Operation, Wait
 
 T = TypeVar("T")
@@ -77,8 +81,35 @@ def drive_all(operations: Iterable[Operation[T]]) -> list[T]:
     return [each.result() for each in every]
 
 
-class Driven(pymy.Connection):
-    """A connection whose blocking methods start operations and wait for them in a loop here."""
+# -- connections that are driven
+
+
+def driven(cls: type[T]) -> type[T]:
+    """Return a subclass where each method that has a ``start_`` starts it and waits for it here."""
+
+    def waiting(name: str) -> Any:
+        @wraps(getattr(cls, name))
+        def call(self: Any, *args: Any, **options: Any) -> Any:
+            method = getattr(super(made, self), name)
+            connection = self if isinstance(self, pymy.Connection) else self.connection
+            if connection is not None and "_run" in vars(connection):
+                # within a method that is being started, or beside one that is pending
+                return method(*args, **options)
+            return drive(nonblocking.start(method, *args, **options))
+
+        return call
+
+    names = [name.removeprefix("start_") for name in dir(cls) if name.startswith("start_")]
+    body = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
+    made: Any = type(cls.__name__, (cls,), body | {name: waiting(name) for name in names})
+    return made  # type: ignore[no-any-return]
+
+
+driven_cursor = cache(driven)
+
+
+class Waits(pymy.Connection):
+    """Does in a loop, too, what waits and has no ``start_``: iterating, transactions' blocks."""
 
     def _run(self, conversation: Any, timeout: float | None = None) -> Any:
         return self._driven(lambda: self._run(conversation, timeout))
@@ -91,32 +122,15 @@ class Driven(pymy.Connection):
         operation._start()
         return drive(operation)
 
-
-def alive(conn):
-    assert conn.execute("select 'alive'").fetchone() == ("alive",)
-    assert drive(conn.start_execute("select 'alive'")).fetchone() == ("alive",)
+    def cursor(self, cursor: Any = None, **options: Any) -> Any:
+        return super().cursor(driven_cursor(cursor or self.cursorclass), **options)
 
 
-def pauses(operation):
-    count = 0
-
-    def tick(operation):
-        nonlocal count
-        count += 1
-
-    drive(operation, tick)
-    return count
+Driven = driven(Waits)
 
 
-def stream(conn):
-    cursor = conn.cursor(SSCursor)
-    drive(cursor.start_execute("select repeat('x', 100000) from seq"))
-    return cursor
-
-
-def prepare(conn):
-    conn.query("create table if not exists seq (a int)")
-    conn.query("insert into seq values (1), (2), (3), (4), (5), (6), (7)")
-    for _ in range(2):
-        conn.query("insert into seq select s.a from seq s, seq t")
-    conn.commit()
+def connect(*args: Any, **options: Any) -> Any:
+    """Connect by ``pymy.nonblocking.connect``, and go on as it began."""
+    conn = drive(nonblocking.connect(*args, **options))
+    conn.__class__ = Driven
+    return conn
