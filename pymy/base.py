@@ -65,6 +65,15 @@ class BaseConnection(err.Classes):
         self._take_converters(options.conv)
         self._take_charset(options.charset, options.collation)
 
+    cursorclass: Any
+
+    def _make_cursor(self, cls: Any, row_factory: Any) -> Any:
+        cursor = (cls or self.cursorclass)(self)
+        factory = row_factory or self._options.row_factory
+        if factory is not None:
+            cursor.row_factory = factory
+        return cursor
+
     # -- conversion in both directions
 
     def _take_converters(self, conv: Mapping[Any, Any] | None) -> None:

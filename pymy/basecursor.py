@@ -15,7 +15,7 @@ from .protocol.needs import Conversation
 from .protocol.query import discard, fetch_batch, next_result, query
 from .protocol.result import Description, Result
 from .protocol.state import READY
-from .rows import RowFactory, unique_names
+from .rows import Row, RowFactory, Rows, unique_names
 from .sql import batches, encode, escape_id, interpolate, row_formatter, split_values
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ END = object()
 Conn = TypeVar("Conn", bound="BaseConnection")
 
 
-class BaseCursor(err.Classes, Generic[Conn]):
+class BaseCursor(err.Classes, Generic[Conn, Row]):
     """Parameters, description and the rows that are already here."""
 
     #: Largest statement in bytes that ``executemany`` builds.
@@ -39,7 +39,7 @@ class BaseCursor(err.Classes, Generic[Conn]):
     _wants_more = False
     _command = -1
 
-    def __init__(self, connection: Conn, row_factory: RowFactory[Any] | None = None) -> None:
+    def __init__(self, connection: Conn, row_factory: RowFactory[Row] | None = None) -> None:
         self.connection: Conn = connection
         self.arraysize = 1
         self.row_factory = row_factory
@@ -245,14 +245,16 @@ class BaseCursor(err.Classes, Generic[Conn]):
         self.rownumber += 1
         return row
 
-    def _next_rows(self, count: int | None) -> Any:
+    def _next_rows(self, count: int | None) -> Rows[Row]:
         rows = self._check_result()
         start = self.rownumber
         stop = len(rows) if count is None else min(start + max(count, 0), len(rows))
         if start >= stop:
             return ()
         self.rownumber = stop
-        return self._sequence(rows if stop - start == len(rows) else rows[start:stop])
+        chosen = rows if stop - start == len(rows) else rows[start:stop]
+        made: Rows[Row] = self._sequence(chosen)
+        return made
 
     #: What several rows are handed out in; PyMySQL's dict cursors give lists.
     _sequence: type[Any] = tuple
@@ -291,7 +293,7 @@ class BaseCursor(err.Classes, Generic[Conn]):
         return self._executed
 
 
-class Unbuffered(BaseCursor[Conn]):
+class Unbuffered(BaseCursor[Conn, Row]):
     """The non-waiting part of a cursor that holds one batch of rows at a time."""
 
     _streams = True
@@ -350,7 +352,7 @@ class Unbuffered(BaseCursor[Conn]):
         self.rownumber += 1
         return row if self._make is None else self._make(row)
 
-    def _next_rows(self, count: int | None) -> Any:
+    def _next_rows(self, count: int | None) -> Rows[Row]:
         self._check_result()
         if self._rows is None:
             return []

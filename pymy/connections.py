@@ -7,7 +7,17 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    Self,
+    TypeVar,
+    Unpack,
+    overload,
+)
 
 from . import err
 from .basecursor import DictRows
@@ -20,16 +30,20 @@ from .protocol import commands, handshake, transactions
 from .protocol.needs import Conversation
 from .protocol.result import Result
 from .protocol.state import CLOSED, CONNECTING, READY
-from .rows import RowFactory
+from .rows import Row, RowFactory
 from .transactions import Transactional
 from .transport import SocketTransport
 from .waiting import Deadline, Steps, Waiting, finish, positive
 
+if TYPE_CHECKING:
+    from .options.typed import ConnectOptions
+
 T = TypeVar("T")
+C = TypeVar("C", bound="Cursor[Any]")
 P = ParamSpec("P")
 
 
-class Connection(Transactional):
+class Connection(Transactional, Generic[Row]):
     """A connection to a MySQL or MariaDB server that waits by blocking.
 
     Connecting takes the handshake's round trips and one statement. One thread at a time may use a
@@ -44,11 +58,38 @@ class Connection(Transactional):
     Source: https://peps.python.org/pep-0249/#connection-objects
     """
 
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self: Connection[tuple[Any, ...]],
+            dsn: str | None = None,
+            *positional: Any,
+            **options: Unpack[ConnectOptions],
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: Connection[T],
+            dsn: str | None = None,
+            *positional: Any,
+            row_factory: RowFactory[T],
+            cursorclass: type[Cursor[Any]] = ...,
+            **options: Unpack[ConnectOptions],
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: Connection[T],
+            dsn: str | None = None,
+            *positional: Any,
+            cursorclass: type[Cursor[T]],
+            **options: Unpack[ConnectOptions],
+        ) -> None: ...
+
     def __init__(self, dsn: str | None = None, *positional: Any, **options: Any) -> None:
         # first of all, so that __del__ of a half-made object finds it
         self._transport: SocketTransport | None = None
         super().__init__(from_call(dsn, positional, options))
-        self.cursorclass: type[Cursor] = self._options.cursorclass or Cursor
+        self.cursorclass: type[Cursor[Any]] = self._options.cursorclass or Cursor
         if not self._options.defer_connect:
             self.connect()
 
@@ -173,7 +214,7 @@ class Connection(Transactional):
                 transport.shut_down()
             transport.close()
 
-    def __enter__(self) -> Connection:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -214,9 +255,19 @@ class Connection(Transactional):
 
     # -- statements
 
+    @overload
+    def cursor(self, cursor: None = None) -> Cursor[Row]: ...
+    @overload
+    def cursor(self, cursor: type[C]) -> C: ...
+    @overload
+    def cursor(self, cursor: type[SSCursor[Any]], *, row_factory: RowFactory[T]) -> SSCursor[T]: ...
+    @overload
+    def cursor(
+        self, cursor: type[Cursor[Any]] | None = None, *, row_factory: RowFactory[T]
+    ) -> Cursor[T]: ...
     def cursor(
         self,
-        cursor: type[Cursor] | None = None,
+        cursor: type[Cursor[Any]] | None = None,
         *,
         row_factory: RowFactory[Any] | None = None,
     ) -> Any:
@@ -224,18 +275,34 @@ class Connection(Transactional):
 
         row_factory: see ``pymy.rows``; default the connection's. Nothing is sent.
         """
-        made = (cursor or self.cursorclass)(self)
-        factory = row_factory or self._options.row_factory
-        if factory is not None:
-            made.row_factory = factory
-        return made
+        return self._make_cursor(cursor, row_factory)
 
-    def execute(self, query: str | bytes, args: Any = None, *, timeout: float | None = None) -> Any:
+    def execute(
+        self, query: str | bytes, args: Any = None, *, timeout: float | None = None
+    ) -> Cursor[Row]:
         """Run a statement on a new cursor and return the cursor. See ``Cursor.execute``."""
         cursor = self.cursor()
         cursor.execute(query, args, timeout=timeout)
         return cursor
 
+    @overload
+    def stream(
+        self,
+        query: str | bytes,
+        args: Any = None,
+        *,
+        row_factory: None = None,
+        timeout: float | None = None,
+    ) -> Iterator[Row]: ...
+    @overload
+    def stream(
+        self,
+        query: str | bytes,
+        args: Any = None,
+        *,
+        row_factory: RowFactory[T],
+        timeout: float | None = None,
+    ) -> Iterator[T]: ...
     def stream(
         self,
         query: str | bytes,
@@ -251,7 +318,7 @@ class Connection(Transactional):
         the cursor: little is read to its end, much is killed. See ``SSCursor``.
         """
         dicts = issubclass(self.cursorclass, DictRows)
-        cursor = self.cursor(SSDictCursor if dicts else SSCursor, row_factory=row_factory)
+        cursor = self._make_cursor(SSDictCursor if dicts else SSCursor, row_factory)
         with cursor:
             cursor.execute(query, args, timeout=timeout)
             yield from cursor

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from .basecursor import END, BaseCursor, DictRows, Unbuffered
 from .nonblocking import startable
+from .rows import Row, Rows
 from .waiting import Steps, Waiting
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Cursor(BaseCursor["Connection"]):
+class Cursor(BaseCursor["Connection[Any]", Row]):
     """Runs statements and holds the whole result in memory.
 
     Iterating gives the rows that were not fetched yet. A context manager: leaving it closes.
@@ -29,11 +30,11 @@ class Cursor(BaseCursor["Connection"]):
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Row]:
         return self
 
-    def __next__(self) -> Any:
-        row = self._next_row(END)
+    def __next__(self) -> Row:
+        row: Row = self._next_row(END)
         if row is END:
             raise StopIteration
         return row
@@ -87,15 +88,16 @@ class Cursor(BaseCursor["Connection"]):
         connection = self._open_connection()
         return connection._run(self._advancing(connection)) if self._has_more(connection) else None
 
-    def fetchone(self) -> Any:
+    def fetchone(self) -> Row | None:
         """Return the next row, None behind the last."""
-        return self._next_row()
+        row: Row | None = self._next_row()
+        return row
 
-    def fetchmany(self, size: int | None = None) -> Any:
+    def fetchmany(self, size: int | None = None) -> Rows[Row]:
         """Return the next ``size`` rows (default ``arraysize``); empty behind the last."""
         return self._next_rows(self.arraysize if size is None else size)
 
-    def fetchall(self) -> Any:
+    def fetchall(self) -> Rows[Row]:
         """Return the rows that were not fetched yet; empty behind the last."""
         return self._next_rows(None)
 
@@ -120,7 +122,7 @@ class Cursor(BaseCursor["Connection"]):
     start_scroll = startable(scroll)
 
 
-class SSCursor(Unbuffered["Connection"], Cursor):
+class SSCursor(Unbuffered["Connection[Any]", Row], Cursor[Row]):
     """An unbuffered cursor: rows are read from the server as they are fetched, in flat memory.
 
     The connection can do nothing else until the rows are read or the cursor is closed. Closing
@@ -128,8 +130,8 @@ class SSCursor(Unbuffered["Connection"], Cursor):
     second connection.
     """
 
-    def __next__(self) -> Any:
-        row = self._row(END)
+    def __next__(self) -> Row:
+        row: Row = self._row(END)
         if row is END:
             raise StopIteration
         return row
@@ -157,24 +159,25 @@ class SSCursor(Unbuffered["Connection"], Cursor):
         make = self._make
         return rows[at] if make is None else make(rows[at])
 
-    def fetchone(self) -> Any:
+    def fetchone(self) -> Row | None:
         """Return the next row, None behind the last."""
-        return self._row(None)
+        row: Row | None = self._row(None)
+        return row
 
-    def fetchmany(self, size: int | None = None) -> Any:
+    def fetchmany(self, size: int | None = None) -> Rows[Row]:
         """Return the next ``size`` rows (default ``arraysize``), fewer at the end."""
         wanted = self.arraysize if size is None else size
         return self._holding(wanted, lambda: self._next_rows(wanted))
 
-    def fetchall(self) -> Any:
+    def fetchall(self) -> Rows[Row]:
         """Return all rows that are left, in one list: that memory is not flat."""
         return self._holding(None, lambda: self._next_rows(None))
 
-    def fetchall_unbuffered(self) -> Iterator[Any]:
+    def fetchall_unbuffered(self) -> Iterator[Row]:
         """Iterate over the rows that are left."""
         return iter(self)
 
-    def read_next(self) -> Any:
+    def read_next(self) -> Row | None:
         """Return the next row, None behind the last (PyMySQL's name)."""
         return self.fetchone()
 
@@ -190,11 +193,11 @@ class SSCursor(Unbuffered["Connection"], Cursor):
     start_read_next = startable(read_next)
 
 
-class DictCursor(DictRows, Cursor):
+class DictCursor(DictRows, Cursor[dict[str, Any]]):
     """A cursor whose rows are dicts; a column name that occurs again is ``table.name``."""
 
 
-class SSDictCursor(DictRows, SSCursor):
+class SSDictCursor(DictRows, SSCursor[dict[str, Any]]):
     """An unbuffered cursor whose rows are dicts."""
 
 

@@ -14,15 +14,25 @@ from collections import Counter, namedtuple
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from keyword import iskeyword
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import err
 from .constants import CR
 from .protocol.columns import Column
 
 T = TypeVar("T")
+
+# What a connection, a cursor or a pool makes of a row.
+if TYPE_CHECKING:
+    import typing_extensions  # type checkers bring it along
+
+    Row = typing_extensions.TypeVar("Row", default=tuple[Any, ...])
+else:
+    Row = TypeVar("Row")  # of Python 3.11, which knows no default
 Make = Callable[[tuple[Any, ...]], T]
 RowFactory = Callable[[Sequence[Column]], Make[T]]
+# A tuple as in PyMySQL, where a cursor of dicts gives a list.
+Rows = tuple[T, ...] | list[T]
 
 
 def unique_names(columns: Sequence[Column]) -> list[str]:

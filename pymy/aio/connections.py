@@ -7,7 +7,7 @@ import warnings
 import weakref
 from collections.abc import AsyncGenerator, Generator
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
 from .. import err
 from ..base import _Forks
@@ -17,7 +17,7 @@ from ..options import Options, from_call
 from ..protocol import commands, handshake, transactions
 from ..protocol.needs import Conversation
 from ..protocol.state import CLOSED, CONNECTING, READY
-from ..rows import RowFactory
+from ..rows import Row, RowFactory
 from ..waiting import Deadline, positive
 from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
 from .dialling import dial
@@ -26,26 +26,57 @@ from .transactions import Transactional
 from .transport import StreamTransport
 from .turns import Turns
 
+if TYPE_CHECKING:
+    from ..options.typed import ConnectOptions
+
 T = TypeVar("T")
+C = TypeVar("C", bound="Cursor[Any]")
 
 
-class Connection(Transactional):
+class Connection(Transactional, Generic[Row]):
     """A connection to a MySQL or MariaDB server that waits by ``await``.
 
     Make one by ``await pymy.aio.connect(...)``. Tasks may share it: a second one waits in line, or
     gets an error with ``concurrent="error"``. See ``pymy.Connection``.
     """
 
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self: Connection[tuple[Any, ...]],
+            dsn: str | None = None,
+            *positional: Any,
+            **options: Unpack[ConnectOptions],
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: Connection[T],
+            dsn: str | None = None,
+            *positional: Any,
+            row_factory: RowFactory[T],
+            cursorclass: type[Cursor[Any]] = ...,
+            **options: Unpack[ConnectOptions],
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: Connection[T],
+            dsn: str | None = None,
+            *positional: Any,
+            cursorclass: type[Cursor[T]],
+            **options: Unpack[ConnectOptions],
+        ) -> None: ...
+
     def __init__(self, dsn: str | None = None, *positional: Any, **options: Any) -> None:
         self._transport: StreamTransport | None = None
         super().__init__(from_call(dsn, positional, options))
-        self.cursorclass: type[Cursor] = self._options.cursorclass or Cursor
+        self.cursorclass: type[Cursor[Any]] = self._options.cursorclass or Cursor
         self._turns = Turns()
 
-    def __await__(self) -> Generator[Any, None, Connection]:
+    def __await__(self) -> Generator[Any, None, Self]:
         return self._connected().__await__()
 
-    async def _connected(self) -> Connection:
+    async def _connected(self) -> Self:
         if not self.open:
             await self.connect()
         return self
@@ -159,7 +190,7 @@ class Connection(Transactional):
         """True when the connection cannot be used (aiomysql's name)."""
         return not self.open
 
-    async def __aenter__(self) -> Connection:
+    async def __aenter__(self) -> Self:
         return await self._connected()
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -174,22 +205,28 @@ class Connection(Transactional):
 
     # -- statements
 
+    @overload
+    def cursor(self, cursor: None = None) -> Cursor[Row]: ...
+    @overload
+    def cursor(self, cursor: type[C]) -> C: ...
+    @overload
+    def cursor(self, cursor: type[SSCursor[Any]], *, row_factory: RowFactory[T]) -> SSCursor[T]: ...
+    @overload
+    def cursor(
+        self, cursor: type[Cursor[Any]] | None = None, *, row_factory: RowFactory[T]
+    ) -> Cursor[T]: ...
     def cursor(
         self,
-        cursor: type[Cursor] | None = None,
+        cursor: type[Cursor[Any]] | None = None,
         *,
         row_factory: RowFactory[Any] | None = None,
     ) -> Any:
         """Make a cursor of class ``cursor``, default the connection's ``cursorclass``."""
-        made = (cursor or self.cursorclass)(self)
-        factory = row_factory or self._options.row_factory
-        if factory is not None:
-            made.row_factory = factory
-        return made
+        return self._make_cursor(cursor, row_factory)
 
     def execute(
         self, query: str | bytes, args: Any = None, *, timeout: float | None = None
-    ) -> Running[Any]:
+    ) -> Running[Cursor[Row], Row]:
         """Run a statement on a new cursor and return the cursor. See ``Cursor.execute``.
 
         ``await`` it for the cursor, or ``async for row in conn.execute(...)``.
@@ -202,6 +239,24 @@ class Connection(Transactional):
         await cursor.execute(query, args, timeout=timeout)
         return cursor
 
+    @overload
+    def stream(
+        self,
+        query: str | bytes,
+        args: Any = None,
+        *,
+        row_factory: None = None,
+        timeout: float | None = None,
+    ) -> Running[AsyncGenerator[Row, None], Row]: ...
+    @overload
+    def stream(
+        self,
+        query: str | bytes,
+        args: Any = None,
+        *,
+        row_factory: RowFactory[T],
+        timeout: float | None = None,
+    ) -> Running[AsyncGenerator[T, None], T]: ...
     def stream(
         self,
         query: str | bytes,
@@ -209,7 +264,7 @@ class Connection(Transactional):
         *,
         row_factory: RowFactory[Any] | None = None,
         timeout: float | None = None,
-    ) -> Running[AsyncGenerator[Any, None]]:
+    ) -> Running[AsyncGenerator[Any, None], Any]:
         """Iterate over a result in flat memory.
 
         The server is made to wait while nobody reads. Close it, for instance with
@@ -217,7 +272,7 @@ class Connection(Transactional):
         gives the iterator.
         """
         dicts = issubclass(self.cursorclass, DictRows)
-        cursor = self.cursor(SSDictCursor if dicts else SSCursor, row_factory=row_factory)
+        cursor = self._make_cursor(SSDictCursor if dicts else SSCursor, row_factory)
         return Running(self._streamed(cursor, query, args, timeout), lambda rows: rows)
 
     async def _streamed(

@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator, Generator, Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 from ..basecursor import END, BaseCursor, DictRows, Unbuffered
+from ..rows import Row, Rows
 
 if TYPE_CHECKING:
     from .connections import Connection  # noqa: F401 - named in the bases
 
 
-class Cursor(BaseCursor["Connection"]):
+class Cursor(BaseCursor["Connection[Any]", Row]):
     """Runs statements and holds the whole result in memory. See ``pymy.Cursor``."""
 
     def __await__(self) -> Generator[Any, Any, Self]:
@@ -26,11 +27,11 @@ class Cursor(BaseCursor["Connection"]):
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
 
-    def __aiter__(self) -> AsyncIterator[Any]:
+    def __aiter__(self) -> AsyncIterator[Row]:
         return self
 
-    async def __anext__(self) -> Any:
-        row = await self._row(END)
+    async def __anext__(self) -> Row:
+        row: Row = await self._row(END)
         if row is END:
             raise StopAsyncIteration
         return row
@@ -68,15 +69,16 @@ class Cursor(BaseCursor["Connection"]):
             return None
         return await connection._run(self._advancing(connection))
 
-    async def fetchone(self) -> Any:
+    async def fetchone(self) -> Row | None:
         """Return the next row, None behind the last."""
-        return self._next_row()
+        row: Row | None = self._next_row()
+        return row
 
-    async def fetchmany(self, size: int | None = None) -> Any:
+    async def fetchmany(self, size: int | None = None) -> Rows[Row]:
         """Return the next ``size`` rows (default ``arraysize``); empty behind the last."""
         return self._next_rows(self.arraysize if size is None else size)
 
-    async def fetchall(self) -> Any:
+    async def fetchall(self) -> Rows[Row]:
         """Return the rows that were not fetched yet; empty behind the last."""
         return self._next_rows(None)
 
@@ -85,7 +87,7 @@ class Cursor(BaseCursor["Connection"]):
         self._scroll(value, mode)
 
 
-class SSCursor(Unbuffered["Connection"], Cursor):
+class SSCursor(Unbuffered["Connection[Any]", Row], Cursor[Row]):
     """An unbuffered cursor: rows are read from the server as they are fetched, in flat memory."""
 
     async def _hold(self, rows: int | None) -> None:
@@ -94,30 +96,31 @@ class SSCursor(Unbuffered["Connection"], Cursor):
         if self._lacks(rows):
             await connection._run(self._reading(connection, rows))
 
-    async def fetchone(self) -> Any:
+    async def fetchone(self) -> Row | None:
         """Return the next row, None behind the last."""
-        return await self._row(None)
+        row: Row | None = await self._row(None)
+        return row
 
     async def _row(self, end: Any) -> Any:
         await self._hold(1)
         return self._next_row(end)
 
-    async def fetchmany(self, size: int | None = None) -> Any:
+    async def fetchmany(self, size: int | None = None) -> Rows[Row]:
         """Return the next ``size`` rows (default ``arraysize``), fewer at the end."""
         wanted = self.arraysize if size is None else size
         await self._hold(wanted)
         return self._next_rows(wanted)
 
-    async def fetchall(self) -> Any:
+    async def fetchall(self) -> Rows[Row]:
         """Return all rows that are left, in one list: that memory is not flat."""
         await self._hold(None)
         return self._next_rows(None)
 
-    def fetchall_unbuffered(self) -> AsyncIterator[Any]:
+    def fetchall_unbuffered(self) -> AsyncIterator[Row]:
         """Iterate over the rows that are left."""
         return self.__aiter__()
 
-    async def read_next(self) -> Any:
+    async def read_next(self) -> Row | None:
         """Return the next row, None behind the last (PyMySQL's name)."""
         return await self.fetchone()
 
@@ -128,9 +131,9 @@ class SSCursor(Unbuffered["Connection"], Cursor):
                 raise IndexError("scroll() went past the last row")
 
 
-class DictCursor(DictRows, Cursor):
+class DictCursor(DictRows, Cursor[dict[str, Any]]):
     """A cursor whose rows are dicts; a column name that occurs again is ``table.name``."""
 
 
-class SSDictCursor(DictRows, SSCursor):
+class SSDictCursor(DictRows, SSCursor[dict[str, Any]]):
     """An unbuffered cursor whose rows are dicts."""

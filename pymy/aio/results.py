@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
+
+from ..rows import Row
 
 T = TypeVar("T")
 
 
-class Running(Coroutine[Any, Any, T]):
+class Running(Coroutine[Any, Any, T], Generic[T, Row]):
     """A statement on its way: ``await`` it for its result, or loop over its rows at once.
 
     Nothing is sent before one of the two. Close it, for instance with ``contextlib.aclosing``, when
@@ -18,11 +20,11 @@ class Running(Coroutine[Any, Any, T]):
     def __init__(
         self,
         start: Coroutine[Any, Any, T],
-        rows: Callable[[T], AsyncGenerator[Any, None]],
+        rows: Callable[[T], AsyncGenerator[Row, None]],
     ) -> None:
         self._start = start
         self._rows = rows
-        self._iterator: AsyncGenerator[Any, None] | None = None
+        self._iterator: AsyncGenerator[Row, None] | None = None
 
     def __await__(self) -> Generator[Any, Any, T]:
         return self._start.__await__()
@@ -38,11 +40,11 @@ class Running(Coroutine[Any, Any, T]):
     def close(self) -> None:
         self._start.close()
 
-    def __aiter__(self) -> AsyncGenerator[Any, None]:
+    def __aiter__(self) -> AsyncGenerator[Row, None]:
         self._iterator = self._iterate()
         return self._iterator
 
-    async def _iterate(self) -> AsyncGenerator[Any, None]:
+    async def _iterate(self) -> AsyncGenerator[Row, None]:
         rows = self._rows(await self._start)
         try:
             async for row in rows:

@@ -1,0 +1,105 @@
+"""What must type-check, with the types that come out. Never run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, assert_type
+
+import pymy
+import pymy.aio
+from pymy import rows
+from pymy.cursors import Cursor, DictCursor, SSCursor, SSDictCursor
+
+
+@dataclass
+class Item:
+    id: int
+    name: str
+
+
+Tuple = tuple[Any, ...]
+Dict = dict[str, Any]
+
+
+def rows_of_a_connection() -> None:
+    assert_type(pymy.connect(), pymy.Connection[Tuple])
+    assert_type(pymy.connect(row_factory=rows.dict_row), pymy.Connection[Dict])
+    assert_type(pymy.connect(cursorclass=DictCursor), pymy.Connection[Dict])
+    assert_type(pymy.connect(row_factory=rows.dataclass_row(Item)), pymy.Connection[Item])
+    assert_type(pymy.Connection("mysql://h"), pymy.Connection[Tuple])
+
+
+def rows_of_a_cursor(conn: pymy.Connection) -> None:
+    assert_type(conn.cursor(), Cursor[Tuple])
+    assert_type(conn.cursor(DictCursor), DictCursor)
+    assert_type(conn.cursor(SSCursor), SSCursor[Any])
+    assert_type(conn.cursor(row_factory=rows.dataclass_row(Item)), Cursor[Item])
+    assert_type(conn.cursor(SSCursor, row_factory=rows.dataclass_row(Item)), SSCursor[Item])
+
+
+def fetching(conn: pymy.Connection) -> None:
+    cursor = conn.cursor(row_factory=rows.dataclass_row(Item))
+    assert_type(cursor.fetchone(), Item | None)
+    assert_type(cursor.fetchmany(3), list[Item] | tuple[Item, ...])
+    assert_type(cursor.fetchall(), list[Item] | tuple[Item, ...])
+    for item in cursor:
+        assert_type(item, Item)
+    with conn.cursor(DictCursor) as dicts:
+        assert_type(dicts.fetchone(), Dict | None)
+    with conn.cursor(SSDictCursor) as streamed:
+        for row in streamed:
+            assert_type(row, Dict)
+
+
+def short_forms(conn: pymy.Connection[Dict]) -> None:
+    assert_type(conn.execute("select 1").fetchone(), Dict | None)
+    assert_type(conn.stream("select 1"), Iterator[Dict])
+    assert_type(conn.stream("select 1", row_factory=rows.dataclass_row(Item)), Iterator[Item])
+
+
+def every_keyword() -> None:
+    pymy.connect(
+        "mysql://h",
+        user="u",
+        passwd="p",
+        port=3307,
+        ssl_mode="verify_ca",
+        autocommit=None,
+        session_variables={"sql_auto_is_null": 0},
+        compress="zstd",
+        local_infile=["/data"],
+        charset="utf8mb4",
+        on_cancel="drain",
+    )
+
+
+async def asyncio(conn: pymy.aio.Connection[Tuple]) -> None:
+    assert_type(await pymy.aio.connect(), pymy.aio.Connection[Tuple])
+    assert_type(await pymy.aio.connect(row_factory=rows.dict_row), pymy.aio.Connection[Dict])
+    async with pymy.aio.connect(cursorclass=pymy.aio.DictCursor) as dicts:
+        assert_type(await (await dicts.execute("select 1")).fetchone(), Dict | None)
+    cursor = await conn.cursor(row_factory=rows.dataclass_row(Item))
+    assert_type(cursor, pymy.aio.Cursor[Item])
+    assert_type(await cursor.fetchone(), Item | None)
+    async for item in cursor:
+        assert_type(item, Item)
+    async for row in conn.execute("select 1"):
+        assert_type(row, Tuple)
+    async for other in conn.stream("select 1", row_factory=rows.dataclass_row(Item)):
+        assert_type(other, Item)
+
+
+def pools() -> None:
+    with pymy.Pool("mysql://h", row_factory=rows.dict_row) as pool:
+        assert_type(pool, pymy.Pool[Dict])
+        with pool.acquire() as conn:
+            assert_type(conn.execute("select 1").fetchone(), Dict | None)
+        assert_type(pool.execute("select 1").fetchone(), Dict | None)
+
+
+async def async_pools() -> None:
+    async with pymy.aio.create_pool("mysql://h", max_size=3) as pool:
+        assert_type(pool, pymy.aio.Pool[Tuple])
+        async with pool.acquire() as conn:
+            assert_type(await (await conn.execute("select 1")).fetchone(), Tuple | None)
