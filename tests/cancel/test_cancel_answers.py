@@ -32,7 +32,7 @@ def test_the_answer_was_first(run, dsn):
     """What ran to its end is reported as it is; the cancel comes with the next await."""
 
     async def main():
-        async with pymy.aio.connect(dsn) as conn:
+        async with pymy.aio.connect(dsn, cancel_timeout=20) as conn:
             task = asyncio.create_task(conn.execute("select 1"))
             at_the_answer(conn, task.cancel)
             assert await (await task).fetchone() == (1,)
