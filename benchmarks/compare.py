@@ -15,6 +15,7 @@ from typing import Any
 
 import peers
 import report
+from cores import cores, kept_awake, pin
 from drivers import DRIVERS, Driver
 from workloads import WORKLOADS, Workload, scaled, setup_statements
 
@@ -146,13 +147,13 @@ class Comparison:
     def measure(self, workload: Workload) -> dict[str, list[dict[str, Any]] | str]:
         """Return what each round took by driver, or the reason why a driver cannot do it."""
         client, server = cores(workload)
-        self.pin_server(server)
+        pin(self.server.pid, server)
         results: dict[str, list[dict[str, Any]] | str] = {}
         children: dict[str, Child] = {}
         with contextlib.ExitStack() as stack:
             for turn in range(self.rounds + 1):
                 for name, (driver, path) in self.drivers.items():
-                    if isinstance(results.get(name), str):
+                    if not driver.does(workload.action) or isinstance(results.get(name), str):
                         continue
                     try:
                         if name not in children:
@@ -169,26 +170,6 @@ class Comparison:
                         results.setdefault(name, []).append(answer)  # type: ignore[union-attr]
         return results
 
-    def pin_server(self, core: int | None) -> None:
-        """Pin all threads there are; threads made later inherit it from the one that makes them."""
-        if core is not None:
-            for thread in Path(f"/proc/{self.server.pid}/task").iterdir():
-                with contextlib.suppress(ProcessLookupError):
-                    os.sched_setaffinity(int(thread.name), {core})
-
-
-def cores(workload: Workload) -> tuple[int | None, int | None]:
-    """Choose the cores of client and server: two for data, one and the same for round trips.
-
-    Waking up a process on another core costs the one that wakes; on the same core a round trip
-    costs each side its own work.
-    """
-    if not hasattr(os, "sched_setaffinity"):
-        return None, None
-    available = sorted(os.sched_getaffinity(0))
-    client = available[-1]
-    return client, client if workload.round_trips else available[0]
-
 
 def chosen_drivers(
     options: argparse.Namespace,
@@ -204,7 +185,9 @@ def chosen_drivers(
             raise SystemExit(
                 f"--checkout takes NAME=FOLDER of a checkout of pymy, not {checkout!r}"
             )
-        drivers[name] = (DRIVERS["pymy"], Path(folder).resolve())
+        for ours in ("pymy", "pymy.aio"):
+            if ours in drivers:
+                drivers[ours.replace("pymy", name)] = (DRIVERS[ours], Path(folder).resolve())
     return drivers, missing
 
 
@@ -239,13 +222,16 @@ def main() -> None:
         "rounds": rounds,
         "command": " ".join(["python benchmarks/compare.py", *sys.argv[1:]]),
         "versions": {"pymy": __version__, **peers.versions(drivers)},
-        "drivers": list(drivers),
+        "worlds": {
+            world: [name for name, (driver, _) in drivers.items() if driver.world == world]
+            for world in ("blocking", "asyncio")
+        },
         "missing": missing,
         "servers": [],
     }
     for flavour in options.server:
         try:
-            with Server(flavour, progress=say) as server:
+            with Server(flavour, progress=say) as server, kept_awake():
                 record["servers"].append(
                     measure_all(Comparison(server, drivers, rounds), workloads)
                 )

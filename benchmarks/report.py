@@ -9,9 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from workloads import EXCHANGES
+
 BEGIN, END = "<!-- compare.py:begin -->", "<!-- compare.py:end -->"
 MEBIBYTE = 1 << 20
 NOTHING = "-"
+# Whose share of the others' times is given.
+OURS = {"blocking": "pymy", "asyncio": "pymy.aio"}
+FLOORS = (
+    ("blocking: sendall, recv_into", "floor", "pymy"),
+    ("asyncio: BufferedProtocol, awaited by a task", "asyncio floor", "pymy.aio"),
+    ("asyncio: BufferedProtocol, callbacks alone", "callback floor", "pymy.aio"),
+)
 
 
 def machine() -> dict[str, Any]:
@@ -33,13 +42,19 @@ def markdown(record: dict[str, Any]) -> str:
     parts = [header(record)]
     for server in record["servers"]:
         parts.append(f"### {server['title']}")
-        names = record["drivers"]
         for title, key in (("Client CPU", "cpu"), ("Wall time", "wall")):
-            rows = [
-                [result["workload"]["title"], *times(result, names, key)]
-                for result in server["results"]
-            ]
-            parts.append(table([title, *names], rows))
+            for world, names in record["worlds"].items():
+                names = [name for name in names if name != "callback floor"]
+                rows = [
+                    [result["workload"]["title"], *times(result, names, key, OURS[world])]
+                    for result in server["results"]
+                    if any(name in result["drivers"] for name in names)
+                ]
+                if rows:
+                    parts.append(table([f"{title}, {world}", *names], rows))
+        parts += [floors(result) for result in server["results"] if has_floors(result)]
+        names = [name for names in record["worlds"].values() for name in names]
+        names = [name for name in names if not name.endswith("floor")]
         streams = [
             [result["workload"]["title"], *(growth(result, name) for name in names)]
             for result in server["results"]
@@ -58,30 +73,56 @@ def header(record: dict[str, Any]) -> str:
         f"Made by `{record['command']}`: {record['rounds']} rounds, the least of each.",
         f"{machine['python']}, {machine['system']}, {machine['cores']} cores of {machine['cpu']};",
         ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
-        "In brackets: pymy's share of that driver's time, below 1 when pymy takes less.",
+        "In brackets: pymy's share of that driver's time, pymy.aio's among those of asyncio, below",
+        "1 when pymy takes less. A floor is what the bare exchange of pymy's bytes takes.",
     ]
     lines += [f"{name}: {reason}." for name, reason in record["missing"].items()]
     return "\n".join(lines)
 
 
-def times(result: dict[str, Any], names: list[str], key: str) -> list[str]:
+def times(result: dict[str, Any], names: list[str], key: str, our_name: str) -> list[str]:
     """Cells of a line: milliseconds, or microseconds an exchange, with pymy's share."""
-    workload = result["workload"]
     best = {name: least(result, name, key) for name in names}
-    ours = best.get("pymy")
-    per, unit = 1e3, "ms"
-    if workload["action"] in ("ask", "connect"):
-        per, unit = 1e6 / workload["count"], "µs"
+    ours = best.get(our_name)
     cells = []
     for name in names:
         taken = best[name]
-        if taken is None:
-            cells.append(NOTHING)
-            continue
-        figures = f"{taken * per:.0f}" if taken * per >= 100 else f"{taken * per:.1f}"
-        share = f" ({ours / taken:.2f})" if ours is not None and taken and name != "pymy" else ""
-        cells.append(f"{figures} {unit}{share}")
+        shared = ours is not None and taken and name != our_name
+        share = f" ({ours / taken:.2f})" if shared and ours is not None and taken else ""
+        cells.append(NOTHING if taken is None else figures(result, taken) + share)
     return cells
+
+
+def figures(result: dict[str, Any], seconds: float) -> str:
+    workload = result["workload"]
+    per, unit = 1e3, "ms"
+    if workload["action"] in EXCHANGES:
+        per, unit = 1e6 / workload["count"], "µs"
+    value = seconds * per
+    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.1f} {unit}"
+
+
+def has_floors(result: dict[str, Any]) -> bool:
+    """Tell whether it is SELECT 1 with a floor and pymy beside it."""
+    return result["workload"]["name"] == "select1" and any(
+        least(result, floor, "cpu") and least(result, ours, "cpu") for _, floor, ours in FLOORS
+    )
+
+
+def floors(result: dict[str, Any]) -> str:
+    """What pymy takes above each floor, and how much of it is asyncio's share."""
+    title = result["workload"]["title"]
+    rows = []
+    first: float | None = None
+    for way, floor, ours in FLOORS:
+        bare, whole = least(result, floor, "cpu"), least(result, ours, "cpu")
+        if bare is None or whole is None:
+            continue
+        above = whole - bare
+        first = above if floor == "floor" else first
+        times = f"{above / first:.2f}" if first and floor != "floor" else NOTHING
+        rows.append([way, *(figures(result, each) for each in (bare, whole, above)), times])
+    return table([f"{title}, client CPU", "floor", "pymy", "above it", "times blocking"], rows)
 
 
 def growth(result: dict[str, Any], name: str) -> str:

@@ -7,14 +7,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+# Actions whose time goes into many small exchanges, and is given per exchange.
+EXCHANGES = ("ask", "connect", "parallel", "borrow")
+
 
 @dataclass(frozen=True)
 class Workload:
     """One line of the tables.
 
-    ``action`` is what the driver does: "fetch" everything with its default cursor, "stream" with
-    its unbuffered one, "ask" the same question ``count`` times, "insert" ``count`` rows, "connect"
-    ``count`` times. ``count`` is the number of rows for all but "ask" and "connect".
+    ``action`` is what the driver does: "fetch" ``count`` rows with its default cursor, "stream"
+    them with its unbuffered one, "insert" them; or ``count`` times "ask" a question, "connect" and
+    close, "borrow" a connection from a pool; or ask in "parallel", so often in all.
+
+    ``reset``: pymy's pool resets a session on its release, as it does by default.
     """
 
     name: str
@@ -23,11 +28,11 @@ class Workload:
     count: int
     sql: str = ""
     keyed: bool = False
+    reset: bool = False
 
     @property
     def round_trips(self) -> bool:
-        """Whether the time goes into many small exchanges; these are given per exchange."""
-        return self.action in ("ask", "connect")
+        return self.action in EXCHANGES
 
 
 MIXED = """
@@ -57,6 +62,8 @@ TABLES = {
     ),
 }
 
+POINT_SELECT = "select id, name, price, created from mixed where id = %s"
+
 WORKLOADS = {
     workload.name: workload
     for workload in (
@@ -65,14 +72,7 @@ WORKLOADS = {
         Workload("strings", "200k rows x 3 strings", "fetch", 200_000, "select * from strings"),
         Workload("wide", "10k rows x 60 columns", "fetch", 10_000, "select * from wide"),
         Workload("select1", "SELECT 1", "ask", 4_000, "select 1"),
-        Workload(
-            "point",
-            "point select by key",
-            "ask",
-            4_000,
-            "select id, name, price, created from mixed where id = %s",
-            keyed=True,
-        ),
+        Workload("point", "point select by key", "ask", 4_000, POINT_SELECT, keyed=True),
         Workload(
             "insert",
             "executemany, 20k rows x 4",
@@ -81,6 +81,13 @@ WORKLOADS = {
             "insert into target (a, b, c, d) values (%s, %s, %s, %s)",
         ),
         Workload("connect", "connect and close", "connect", 300),
+        Workload(
+            "parallel", "point select, 32 connections", "parallel", 6_400, POINT_SELECT, keyed=True
+        ),
+        Workload("pool", "pool: SELECT 1, pymy rolls back", "borrow", 2_000, "select 1"),
+        Workload("reset", "pool: SELECT 1, pymy resets", "borrow", 2_000, "select 1", reset=True),
+        Workload("bare", "pool: nothing, pymy rolls back", "borrow", 2_000),
+        Workload("bare-reset", "pool: nothing, pymy resets", "borrow", 2_000, reset=True),
         Workload("stream", "1M rows x 3 streamed", "stream", 1_000_000, "select * from streamed"),
     )
 }
