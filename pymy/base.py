@@ -9,10 +9,11 @@ import platform
 import sys
 import warnings
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pymy.protocol.state import BUSY, STREAMING
+from pymy.protocol.state import BUSY, CONNECTING, STREAMING
 
 from . import converters, err
 from .charset import charset_by_id
@@ -35,6 +36,11 @@ ANSI_QUOTES = int(SERVER_STATUS.SERVER_STATUS_ANSI_QUOTES)
 _SAFE_FOR_UTF8 = frozenset(
     {"utf8mb4", "utf8mb3", "utf8", "latin1", "latin2", "latin5", "latin7", "ascii", "binary"}
 )
+
+
+@cache
+def _program() -> str:
+    return Path(sys.argv[0] or "python").name
 
 
 class _Forks:
@@ -79,7 +85,7 @@ class BaseConnection(err.Classes):
     def _take_converters(self, conv: Mapping[Any, Any] | None) -> None:
         chosen = converters.conversions if conv is None else conv
         self.encoders = {key: value for key, value in chosen.items() if isinstance(key, type)}
-        self._decoders = {key: value for key, value in chosen.items() if not isinstance(key, type)}
+        self._decoders = {key: value for key, value in chosen.items() if key not in self.encoders}
         self._decoders_lent = False
 
     @property
@@ -98,19 +104,20 @@ class BaseConnection(err.Classes):
         self._refresh_decoding()
 
     def _refresh_decoding(self) -> None:
-        default = converters.default_decoders
-        overrides = {
-            key: value for key, value in self._decoders.items() if default.get(key) is not value
-        }
+        default, given = converters.default_decoders, self._decoders
+        overrides, missing = {}, frozenset[Any]()
+        if given != default:  # seldom, and looking costs less
+            overrides = {key: value for key, value in given.items() if default.get(key) != value}
+            missing = frozenset(key for key in default if key not in given)
         options = self._options
         self._session.heads.clear()
-        self._session.decoding = Decoding(
+        self._session.decoding = self._decoding = Decoding(
             encoding=self.encoding,
             use_unicode=options.use_unicode,
             zero_dates=options.zero_dates,
             json_objects=options.json,
             overrides=overrides,
-            missing=frozenset(key for key in default if key not in self._decoders),
+            missing=missing,
         )
         self._decoders_known = dict(self._decoders)
 
@@ -200,21 +207,23 @@ class BaseConnection(err.Classes):
             "_pid": str(os.getpid()),
             "_os": sys.platform,
             "_platform": platform.machine(),
-            "program_name": self._options.program_name or Path(sys.argv[0] or "python").name,
+            "program_name": self._options.program_name or _program(),
         }
         return attributes | dict(given or {})
 
     def _begin_session(self) -> Session:
         """Start over with an empty session for a new link."""
-        decoding = self._session.decoding
-        self._session = session = Session()
-        session.decoding = decoding
+        session = self._session
+        if session.state is not CONNECTING or session.greeting is not None:
+            self._session = session = Session()
+            session.decoding = self._decoding
         session.files_allowed = bool(self._options.local_infile)
         session.progress = self._options.progress
         session.largest_command = self._options.max_allowed_packet
         self._forks = _Forks.count
         self._forget_transaction()
-        self._take_charset(self._live.charset, self._live.collation)
+        if (self._live.charset, self._live.collation) != (self.charset, self.collation):
+            self._take_charset(self._live.charset, self._live.collation)
         return session
 
     def _remember(self, **changes: Any) -> None:

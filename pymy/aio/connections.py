@@ -161,10 +161,11 @@ class Connection(Transactional, Generic[Row]):
         session = self._session
         with suppress(err.Error, OSError, TimeoutError):
             self._check_process()
-            async with asyncio.timeout(1.0):
-                await transport.settled()
-                if session.usable():
-                    await transport.run(commands.quit_(session))
+            if transport.is_cleaning:
+                async with asyncio.timeout(1.0):
+                    await transport.settled()
+            if session.usable():
+                await transport.run(commands.quit_(session), Deadline(1.0, "close"))
         self.abort()
 
     def abort(self) -> None:

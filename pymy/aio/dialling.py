@@ -66,16 +66,18 @@ async def _resolve(host: str, port: int, seconds: float | None) -> Addresses:
 
 async def _connect(sock: socket.socket, address: Any, seconds: float | None) -> None:
     sock.setblocking(False)
-    async with asyncio.timeout(seconds):
-        if sock.family in (socket.AF_INET, socket.AF_INET6):
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        async with asyncio.timeout(seconds):
             try:
                 await asyncio.get_running_loop().sock_connect(sock, address)
             except ConnectionError as exc:  # which asyncio words otherwise than the system
                 raise _of_system(exc.errno or 0) from exc
-            return
-        # asyncio takes the EAGAIN of a unix socket whose queue is full for a link on its way
-        while (number := sock.connect_ex(address)) == errno.EAGAIN:
-            await asyncio.sleep(NAP)
+    elif number := sock.connect_ex(address):
+        async with asyncio.timeout(seconds):
+            # asyncio takes the EAGAIN of a unix socket whose queue is full for a link on its way
+            while number == errno.EAGAIN:
+                await asyncio.sleep(NAP)
+                number = sock.connect_ex(address)
         if number:
             raise _of_system(number)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import charset as charsets
 from ..constants import CLIENT
@@ -14,25 +14,52 @@ from .dsn import SWITCHES, bad_option, suggestion
 if TYPE_CHECKING:
     from . import Options
 
-_TEXT = frozenset(["user", "host", "charset", "paramstyle", "zero_dates"])
-_TEXT_OR_NONE = frozenset(
-    [
-        "unix_socket",
-        "database",
-        "bind_address",
-        "collation",
-        "sql_mode",
-        "init_command",
-        "ssl_cipher",
-        "ssl_server_hostname",
-        "program_name",
-        "compress",
-    ]
-)
 _PASSWORDS = ("password", "password2", "password3")
-_PATHS = ("ssl_capath", "ssl_cert", "ssl_key")
-_INTS = ("port", "client_flag", "client_flag_off", "max_allowed_packet")
 _TIMEOUTS = ("connect_timeout", "read_timeout", "write_timeout", "cancel_timeout")
+
+_Types = tuple[tuple[type, ...], str]  # what a value may be, and that in words
+_NONE = type(None)
+_TEXT: _Types = ((str,), "text")
+_TEXT_OR_NONE: _Types = ((str, _NONE), "text or None")
+_INT: _Types = ((int,), "an int")
+_SECONDS: _Types = ((int, float, _NONE), "a number of seconds or None")
+_PATH: _Types = ((str, os.PathLike, _NONE), "a path")
+_MAPPING: _Types = ((Mapping,), "a mapping")
+_TYPES: dict[str, _Types] = {
+    "user": _TEXT,
+    "host": _TEXT,
+    "charset": _TEXT,
+    "paramstyle": _TEXT,
+    "zero_dates": _TEXT,
+    "unix_socket": _TEXT_OR_NONE,
+    "database": _TEXT_OR_NONE,
+    "bind_address": _TEXT_OR_NONE,
+    "collation": _TEXT_OR_NONE,
+    "sql_mode": _TEXT_OR_NONE,
+    "init_command": _TEXT_OR_NONE,
+    "ssl_cipher": _TEXT_OR_NONE,
+    "ssl_server_hostname": _TEXT_OR_NONE,
+    "program_name": _TEXT_OR_NONE,
+    "compress": _TEXT_OR_NONE,
+    "port": _INT,
+    "client_flag": _INT,
+    "client_flag_off": _INT,
+    "max_allowed_packet": _INT,
+    **dict.fromkeys(_TIMEOUTS, _SECONDS),
+    **dict.fromkeys(SWITCHES, ((bool,), "True or False")),
+    "ssl_capath": _PATH,
+    "ssl_cert": _PATH,
+    "ssl_key": _PATH,
+    "ssl_ca": ((str, bytes, os.PathLike, _NONE), "a path, PEM text or DER bytes"),
+    "ssl_key_password": ((str, bytes, _NONE), "text or bytes"),
+    "server_public_key": ((bytes, _NONE), "PEM bytes"),
+    "autocommit": ((bool, _NONE), "True, False or None"),
+    "session_variables": _MAPPING,
+    "auth_plugin_map": _MAPPING,
+    "conv": ((Mapping, _NONE), "a mapping of types to converters"),
+    "cursorclass": ((type, _NONE), "a class"),
+    "restricted_auth": ((frozenset, _NONE), "a set of plugin names"),
+}
 _CHOICES: dict[str, tuple[str | None, ...]] = {
     "paramstyle": ("pyformat", "qmark", "named"),
     "zero_dates": ("str", "none", "raise"),
@@ -61,49 +88,18 @@ def _type(name: str, value: object, wanted: str) -> TypeError:
 
 
 def _check_types(options: Options) -> None:
-    def get(name: str) -> Any:
-        return getattr(options, name)
-
-    for name in _TEXT:
-        if not isinstance(get(name), str):
-            raise _type(name, get(name), "text")
-    for name in _TEXT_OR_NONE:
-        if not isinstance(get(name), str | None):
-            raise _type(name, get(name), "text or None")
-    for name in SWITCHES:
-        if not isinstance(get(name), bool):
-            raise _type(name, get(name), "True or False")
-    for name in _INTS:
-        if not isinstance(get(name), int) or isinstance(get(name), bool):
-            raise _type(name, get(name), "an int")
-    for name in _TIMEOUTS:
-        if not isinstance(get(name), int | float | None) or isinstance(get(name), bool):
-            raise _type(name, get(name), "a number of seconds or None")
+    for name, (types, wanted) in _TYPES.items():
+        value = getattr(options, name)
+        if type(value) not in types and not (
+            isinstance(value, types) and not isinstance(value, bool)
+        ):
+            raise _type(name, value, wanted)
     for name in _PASSWORDS:
-        if not isinstance(get(name), str | bytes) and not callable(get(name)):
-            raise _type(name, get(name), "text, bytes or a callable that returns them")
-        if not callable(get(name)):
-            encode_password(get(name))
-    for name in _PATHS:
-        if not isinstance(get(name), str | os.PathLike | None):
-            raise _type(name, get(name), "a path")
-    if not isinstance(options.ssl_ca, str | bytes | os.PathLike | None):
-        raise _type("ssl_ca", options.ssl_ca, "a path, PEM text or DER bytes")
-    if not isinstance(options.ssl_key_password, str | bytes | None):
-        raise _type("ssl_key_password", options.ssl_key_password, "text or bytes")
-    if not isinstance(options.server_public_key, bytes | None):
-        raise _type("server_public_key", options.server_public_key, "PEM bytes")
-    if not isinstance(options.autocommit, bool | None):
-        raise _type("autocommit", options.autocommit, "True, False or None")
-    for name in ("session_variables", "auth_plugin_map"):
-        if not isinstance(get(name), Mapping):
-            raise _type(name, get(name), "a mapping")
-    if not isinstance(options.conv, Mapping | None):
-        raise _type("conv", options.conv, "a mapping of types to converters")
-    if not isinstance(options.cursorclass, type | None):
-        raise _type("cursorclass", options.cursorclass, "a class")
-    if not isinstance(options.restricted_auth, frozenset | None):
-        raise _type("restricted_auth", options.restricted_auth, "a set of plugin names")
+        value = getattr(options, name)
+        if not callable(value):
+            if not isinstance(value, str | bytes):
+                raise _type(name, value, "text, bytes or a callable that returns them")
+            encode_password(value)
     attributes = options.connection_attributes
     if attributes is not None and attributes is not False and not isinstance(attributes, Mapping):
         raise _type("connection_attributes", attributes, "a mapping, None or False")

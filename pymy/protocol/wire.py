@@ -51,9 +51,11 @@ class Reader:
         return int.from_bytes(self.take(width), "little")
 
     def lenenc(self) -> int:
-        first = self.integer(1)
+        first = self.data[self.pos] if self.pos < len(self.data) else 0xFF
         if first < 0xFB:
+            self.pos += 1
             return first
+        first = self.integer(1)
         if first in (0xFB, 0xFF):
             # 0xFB is NULL and 0xFF is ERR: neither starts an integer
             raise malformed("a length that is not a number", self.data)

@@ -20,7 +20,14 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, int]]:
     """Where mypy finds errors, as (file, line)."""
     found = subprocess.run(
         [
-            *(sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--hide-error-context"),
+            *(
+                sys.executable,
+                "-m",
+                "mypy",
+                "--strict",
+                "--no-error-summary",
+                "--hide-error-context",
+            ),
             *("--cache-dir", tmp_path_factory.mktemp("mypy")),
             *(HERE / "good.py", HERE / "bad.py"),
         ],
