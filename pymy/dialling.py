@@ -38,20 +38,20 @@ class Blocking:
         yield from ()
 
     def drive(
-        self, transport: SocketTransport, session: Session, need: Need, deadline: Deadline | None
+        self, link: SocketTransport, session: Session, need: Need, deadline: Deadline | None
     ) -> Steps[None]:
-        transport.drive(session, need, deadline)
+        link.drive(session, need, deadline)
         yield from ()
 
     def run(
         self,
-        transport: SocketTransport,
+        link: SocketTransport,
         session: Session,
         conversation: Conversation[T],
         deadline: Deadline | None,
     ) -> Steps[T]:
         yield from ()
-        return transport.run(session, conversation, deadline)
+        return link.run(session, conversation, deadline)
 
 
 BLOCKING = Blocking()

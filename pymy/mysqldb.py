@@ -16,9 +16,10 @@ def install_as_MySQLdb() -> None:
 
     Call it before they are imported. Nothing is sent.
     """
-    package = sys.modules[__package__]
+    root = __name__.rpartition(".")[0]
+    package = sys.modules[root]
     for name in ("MySQLdb", "_mysql", "MySQLdb._mysql"):
         sys.modules[name] = package
     for name in _SUBMODULES:
-        sys.modules[f"MySQLdb.{name}"] = importlib.import_module(f"{__package__}.{name}")
-    sys.modules["MySQLdb._exceptions"] = importlib.import_module(f"{__package__}.err")
+        sys.modules[f"MySQLdb.{name}"] = importlib.import_module(f"{root}.{name}")
+    sys.modules["MySQLdb._exceptions"] = importlib.import_module(f"{root}.err")

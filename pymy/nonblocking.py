@@ -283,7 +283,7 @@ def start(method: Callable[P, T], *args: P.args, **options: P.kwargs) -> Operati
 
 def connect(
     dsn: str | None = None, *positional: Any, resolver: Resolver | None = None, **options: Any
-) -> Operation[Connection]:
+) -> Operation[Connection[Any]]:
     """Start to connect; the result is an ordinary ``pymy.Connection``.
 
     dsn, positional, options: as for ``pymy.connect``.
@@ -293,11 +293,12 @@ def connect(
     """
     from .connections import Connection
 
-    connection = Connection(dsn, *positional, **options | {"defer_connect": True})
+    options["defer_connect"] = True
+    connection: Connection[Any] = Connection(dsn, *positional, **options)
     connection._options = connection._options.replace(defer_connect=False)
     connection._resolver = resolver
 
-    def connect() -> Connection:
+    def connect() -> Connection[Any]:
         connection.connect()
         return connection
 

@@ -74,11 +74,11 @@ class Waiting(Dialling, Protocol):
 
     def join(self, thread: threading.Thread, deadline: Deadline) -> Steps[None]: ...
     def drive(
-        self, transport: SocketTransport, session: Session, need: Need, deadline: Deadline | None
+        self, link: SocketTransport, session: Session, need: Need, deadline: Deadline | None
     ) -> Steps[None]: ...
     def run(
         self,
-        transport: SocketTransport,
+        link: SocketTransport,
         session: Session,
         conversation: Conversation[T],
         deadline: Deadline | None,

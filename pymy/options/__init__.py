@@ -159,19 +159,19 @@ class Options:
     defer_connect: bool = False
 
     @classmethod
-    def from_keywords(cls, dsn: str | None = None, /, **keywords: Any) -> Options:
+    def from_keywords(cls, dsn: str | None = None, /, **given: Any) -> Options:
         """Build options from what `connect()` was given: a URL, keywords and what option files say.
 
         dsn: `mysql://user:password@host:port/database?name=value#INITIAL SQL`; see
         `pymy.options.dsn`.
-        keywords: the fields of this class and PyMySQL's and mysqlclient's names for them. A keyword
+        given: the fields of this class and PyMySQL's and mysqlclient's names for them. A keyword
         overrides the URL, the URL overrides `read_default_file`.
         Raises TypeError for an unknown keyword or a value of the wrong type, ProgrammingError for
         a bad value or URL, NotSupportedError for `named_pipe`. Nothing is connected.
         """
         from .keywords import gather
 
-        return cls(**gather(dsn, keywords))
+        return cls(**gather(dsn, given))
 
     def replace(self, **changes: Any) -> Options:
         """Return a copy with some fields changed, checked again.

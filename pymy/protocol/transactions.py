@@ -48,10 +48,11 @@ def make_xid(format_id: int, global_transaction_id: str, branch_qualifier: str) 
     return Xid(format_id, global_transaction_id, branch_qualifier)
 
 
-def run(session: Session, *statements: str) -> Conversation[Result]:
+def run(session: Session, statement: str, *more: str) -> Conversation[Result]:
     """Run statements one after the other; the result is the last one's."""
-    for statement in statements:
-        result = yield from query(session, statement.encode("utf-8"))
+    result = yield from query(session, statement.encode("utf-8"))
+    for each in more:
+        result = yield from query(session, each.encode("utf-8"))
     return result
 
 
