@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from . import err
 from .base import _Forks
-from .constants import CLIENT, CR
+from .constants import CR
 from .options import Options, from_call
 from .options.dsn import ALIASES
 from .poolcore import PoolCore, closed
 from .poolstate import Limits, Place, PoolStats, Slot, Ticket
 from .protocol import commands, handshake
+from .protocol.handshake import ResetWays
 from .protocol.needs import Conversation
 from .protocol.query import discard
 from .protocol.session import Session
@@ -89,19 +90,11 @@ def freshen(conn: Any) -> None:
     conn._take_converters(conn._options.conv)
 
 
-def tidy(conn: BaseTransactional, reset: bool) -> Conversation[None]:
+def tidy(conn: BaseTransactional, ways: ResetWays | None) -> Conversation[None]:
     """Make a session fit for its next user: a reset, or at least no transaction and no rows."""
-    session, options = conn._session, conn._options
-    schema = options.database
-    moved = session.schema != schema
-    if reset and moved and schema is None:
-        # only a login leaves a schema for none
-        yield from handshake.change_user(session, options, conn._credentials())
-    elif reset:
-        yield from handshake.reset(session, options, conn._credentials())
-        # COM_RESET_CONNECTION keeps the schema; a server that does not track may have changed it
-        if schema is not None and (moved or not session.capabilities & CLIENT.SESSION_TRACK):
-            yield from commands.init_db(session, schema.encode())
+    session = conn._session
+    if ways is not None:
+        yield from handshake.reset(session, conn._options, conn._credentials(), ways)
     elif conn.in_transaction or not conn.get_autocommit():
         yield from run(session, "ROLLBACK")
     elif session.state is not READY:
@@ -119,6 +112,8 @@ class Bucket(PoolCore):
     def __init__(self, limits: Limits, options: Options) -> None:
         super().__init__(limits)
         self.options = options
+        # all in one write, until the server turns out to be one that cannot
+        self.ways = ResetWays(together=True)
 
 
 class Attempts:
@@ -411,6 +406,10 @@ class BasePool:
             or not conn.get_autocommit()
             or conn._session.state is not READY
         )
+
+    def _tidying(self, core: Bucket, conn: Any) -> Conversation[None]:
+        freshen(conn)
+        return tidy(conn, core.ways if self.reset_on_release else None)
 
     def _within(self, options: Options, ticket: Ticket) -> Options:
         """Return the options of a connect that ends with its request's time."""

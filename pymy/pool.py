@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from . import err
-from .basepool import Attempts, BasePool, Bucket, freshen, logger, ping, tidy
+from .basepool import Attempts, BasePool, Bucket, logger, ping
 from .lease import Checkout, PooledConnection
 from .poolstate import Do, PoolStats, Slot, Ticket
 from .protocol.state import READY
@@ -159,8 +159,8 @@ class Pool(BasePool):
     def release(self, conn: PooledConnection) -> None:
         """Give a connection back; ``conn`` and its cursors cannot be used any more.
 
-        The session is reset within ``cancel_timeout`` (COM_RESET_CONNECTION and the first
-        statements again: two round trips), then the next in line has it. A broken connection is
+        The session is reset within ``cancel_timeout`` (COM_RESET_CONNECTION, schema and first
+        statements: one write, one round trip), then the next in line has it. A broken connection is
         dropped, one that saw an error of a read-only server too. A statement that was given up is
         settled behind the caller.
         Raises InterfaceError for a connection that was released already, or is of another pool.
@@ -182,7 +182,7 @@ class Pool(BasePool):
         clean = False
         try:
             if self._needs_tidying(conn):
-                self._tidy(conn)
+                self._tidy(core, conn)
             clean = bool(conn.is_alive())
         except err.Error:
             pass
@@ -191,11 +191,10 @@ class Pool(BasePool):
         finally:
             self._tell(core.cleaned, slot, clean)
 
-    def _tidy(self, conn: PooledConnection) -> None:
+    def _tidy(self, core: Bucket, conn: PooledConnection) -> None:
         if self._on_release is not None:
             self._on_release(conn)
-        freshen(conn)
-        conn._run(tidy(conn, self.reset_on_release), conn.options.cancel_timeout)
+        conn._run(self._tidying(core, conn), conn.options.cancel_timeout)
         if self.reset_on_release:
             conn._renew_session()
             self._greet(conn)

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Any
 
 from .. import err
-from ..basepool import Attempts, BasePool, Bucket, freshen, logger, ping, tidy
+from ..basepool import Attempts, BasePool, Bucket, logger, ping
 from ..constants import CR
 from ..poolstate import Do, PoolStats, Slot, Ticket
 from ..rows import RowFactory
@@ -157,7 +157,7 @@ class Pool(BasePool):
         conn = slot.link
         clean = False
         try:
-            await self._tidy(conn)
+            await self._tidy(core, conn)
             clean = conn.is_alive()
         except (err.Error, TimeoutError):
             pass
@@ -166,13 +166,12 @@ class Pool(BasePool):
         finally:
             self._tell(core.cleaned, slot, clean)
 
-    async def _tidy(self, conn: PooledConnection) -> None:
+    async def _tidy(self, core: Bucket, conn: PooledConnection) -> None:
         if self._on_release is not None:
             await _called(self._on_release, conn)
-        freshen(conn)
         # of which the wait for another task's statement may be a part
         async with asyncio.timeout(conn.options.cancel_timeout):
-            await conn._run(tidy(conn, self.reset_on_release))
+            await conn._run(self._tidying(core, conn))
         if self.reset_on_release:
             conn._renew_session()
             await self._greet(conn)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import pymy
+
+# the scripted server lies with the tests of the transports
+sys.path.insert(0, str(Path(__file__).parent.parent / "transports"))
 
 
 @pytest.fixture
