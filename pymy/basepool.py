@@ -5,28 +5,21 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from . import err
 from .base import _Forks
+from .baselease import pass_on
 from .constants import CR
 from .options import Options, from_call
 from .options.dsn import ALIASES
 from .poolcore import PoolCore, closed
 from .poolstate import Limits, Place, PoolStats, Slot, Ticket
-from .protocol import commands, handshake
 from .protocol.handshake import ResetWays
-from .protocol.needs import Conversation
-from .protocol.query import discard
-from .protocol.session import Session
-from .protocol.state import CLOSED, READY
-from .protocol.transactions import run
-
-if TYPE_CHECKING:
-    from .basetransactions import BaseTransactional
 
 T = TypeVar("T")
 
@@ -34,76 +27,6 @@ logger = logging.getLogger("pymy.pool")
 
 # What names a server and a login: options for one server of the pool must not reach another's.
 _ADDRESS = frozenset({"host", "port", "unix_socket", "user", "password", "database"})
-
-_RETIRED = Session()
-_RETIRED.move(CLOSED)
-
-
-class Leased:
-    """A connection that belongs to a pool; mixed into both kinds of connection.
-
-    A user has it until its release. Then everything in it moves to an heir for the next user, and
-    what the first one still holds, cursors included, can do nothing any more.
-    """
-
-    _pool: BasePool | None = None
-    _core: Bucket | None = None
-    _slot: Slot | None = None
-    _retired = False
-
-    def _unusable(self) -> err.Error:
-        if self._retired:
-            return err.InterfaceError(
-                CR.CR_CONNECTION_CLOSED,
-                "This connection went back to its pool: acquire another one",
-                sent=False,
-            )
-        unusable: err.Error = super()._unusable()  # type: ignore[misc]
-        return unusable
-
-    def __del__(self) -> None:
-        pool, slot = self._pool, self._slot
-        if pool is not None and slot is not None:
-            pool._lose(self._core, slot)
-        super().__del__()  # type: ignore[misc]
-
-
-def pass_on(conn: Any) -> Any:
-    """Move all of a connection into an heir, and retire what its user holds."""
-    heir = object.__new__(type(conn))
-    heir.__dict__.update(conn.__dict__)
-    heir._pool = heir._core = heir._slot = None
-    transport, conn._transport = conn._transport, None
-    conn._session = _RETIRED
-    conn._pool = conn._core = conn._slot = None
-    conn._retired = True
-    if transport is not None:
-        me = weakref.proxy(heir)
-        transport._credentials = lambda: me._credentials()
-    return heir
-
-
-def freshen(conn: Any) -> None:
-    """Undo what the last user changed in the connection object itself."""
-    conn.query_attributes = {}
-    conn._result = None
-    conn._take_converters(conn._options.conv)
-
-
-def tidy(conn: BaseTransactional, ways: ResetWays | None) -> Conversation[None]:
-    """Make a session fit for its next user: a reset, or at least no transaction and no rows."""
-    session = conn._session
-    if ways is not None:
-        yield from handshake.reset(session, conn._options, conn._credentials(), ways)
-    elif conn.in_transaction or not conn.get_autocommit():
-        yield from run(session, "ROLLBACK")
-    elif session.state is not READY:
-        yield from discard(session)
-    conn._forget_transaction()
-
-
-def ping(conn: BaseTransactional) -> Conversation[Any]:
-    return (yield from commands.ping(conn._session))
 
 
 class Bucket(PoolCore):
@@ -114,23 +37,6 @@ class Bucket(PoolCore):
         self.options = options
         # all in one write, until the server turns out to be one that cannot
         self.ways = ResetWays(together=True)
-
-
-class Attempts:
-    """Says whether ``pool.execute`` may run its statement again."""
-
-    def __init__(self, retries: int, connections: int) -> None:
-        self._retries = retries
-        self._connections = connections
-
-    def again(self, error: err.Error, executed: bool) -> bool:
-        """Tell whether ``error`` allows it; ``executed``: the failure was in the commit."""
-        if error.fatal:
-            # a dead connection, and the server has seen nothing: no answer, no harm
-            self._connections -= 1
-            return not error.sent and not executed and self._connections >= 0
-        self._retries -= 1
-        return error.retry in (err.Retry.QUERY, err.Retry.TRANSACTION) and self._retries >= 0
 
 
 class BasePool:
@@ -233,6 +139,31 @@ class BasePool:
             f"{stats.in_use} in use, {stats.idle} idle, {stats.waiting} waiting, "
             f"max_size={self.limits.max_size}>"
         )
+
+    # -- the end
+
+    def terminate(self) -> None:
+        """Close the pool and all connections at once; what they run fails."""
+        self._shut()
+        for conn in self._evicted():
+            conn.abort()
+
+    def _shut(self) -> None:
+        self._closed = True
+        for core in list(self._cores.values()):
+            self._tell(core.close)
+
+    def _clear(self) -> None:
+        for core in list(self._cores.values()):
+            self._tell(core.clear)
+
+    def __del__(self) -> None:
+        if not self._closed and any(core.slots for core in self._cores.values()):
+            warnings.warn("unclosed pool: call close()", ResourceWarning, 2, self)
+            for core in self._cores.values():
+                for slot in core.slots:
+                    if slot.link is not None:
+                        slot.link.abort()
 
     # -- talking to the cores
 
@@ -385,39 +316,6 @@ class BasePool:
         return err.InterfaceError(
             CR.CR_BAD_PARAMETER, f"The connection {what}: release it once, where it is from"
         )
-
-    @staticmethod
-    def _buffered(cursorclass: Any) -> Any:
-        """Return the cursor class for a result that outlives its connection's lease."""
-        if cursorclass._streams:
-            raise err.ProgrammingError(
-                CR.CR_BAD_PARAMETER,
-                f"execute() of a pool reads the whole result, {cursorclass.__name__} does not: "
-                "use stream()",
-                sent=False,
-            )
-        return cursorclass
-
-    def _needs_tidying(self, conn: Any) -> bool:
-        return bool(
-            self.reset_on_release
-            or self._on_release is not None
-            or conn.in_transaction
-            or not conn.get_autocommit()
-            or conn._session.state is not READY
-        )
-
-    def _tidying(self, core: Bucket, conn: Any) -> Conversation[None]:
-        freshen(conn)
-        return tidy(conn, core.ways if self.reset_on_release else None)
-
-    def _within(self, options: Options, ticket: Ticket) -> Options:
-        """Return the options of a connect that ends with its request's time."""
-        left = max(ticket.deadline - self._now(), 0.001)
-        limit = options.connect_timeout
-        if left == float("inf") or (limit is not None and limit <= left):
-            return options
-        return options.replace(connect_timeout=left)
 
 
 def _where(slot: Slot) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import err
-from .basepool import Leased
+from .baselease import Leased
 from .connections import Connection
 from .constants import CR
 from .cursors import Cursor

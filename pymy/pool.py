@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
-import warnings
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from . import err
-from .basepool import Attempts, BasePool, Bucket, logger, ping
+from .basepool import Bucket, logger
 from .lease import Checkout, PooledConnection
-from .poolstate import Do, PoolStats, Slot, Ticket
+from .options import Options
+from .poolstate import Do, PoolStats, Ticket
+from .poolsteps import PoolSteps
+from .protocol.needs import Conversation
 from .protocol.state import READY
 from .rows import RowFactory
+from .waiting import Steps
+
+T = TypeVar("T")
 
 
-class Pool(BasePool):
+class Pool(PoolSteps):
     """A pool of connections for threads.
 
     Nothing is connected until a connection is asked for; the pool grows with the number in use at
@@ -84,75 +89,9 @@ class Pool(BasePool):
         wait: False fails at once when no connection is free and none may be opened.
         Raises PoolTimeout, PoolQueueFull, PoolClosed, or what the connect raised.
         """
-        core = self._core(dsn)
         self._keep_time()
-        ticket = self._tell(core.ask, self._timeout(timeout), wait)
-        try:
-            while (do := ticket.do) is not Do.TAKE:
-                if do is Do.CONNECT:
-                    self._open(core, ticket)
-                elif do is Do.WAIT:
-                    self._await(core, ticket)
-                elif do is Do.REFUSE:
-                    assert ticket.error is not None
-                    raise ticket.error
-                else:
-                    self._tell(core.checked, ticket, self._check(ticket))
-        except BaseException:
-            self._tell(core.cancel, ticket)
-            raise
-        conn: PooledConnection = self._lend(core, ticket)
-        if self._on_acquire is not None:
-            try:
-                self._on_acquire(conn)
-            except BaseException:
-                self.release(conn)
-                raise
+        conn: PooledConnection = self._carry(self._acquiring(dsn, timeout, wait))
         return conn
-
-    def _open(self, core: Bucket, ticket: Ticket) -> None:
-        conn = PooledConnection(core.options)
-        try:
-            conn._carry(conn._connecting, self._within(core.options, ticket))
-            self._greet(conn)
-        except err.Error as exc:
-            conn.abort()
-            self._tell(core.failed, ticket, exc)
-        except BaseException:
-            conn.abort()
-            raise
-        else:
-            self._tell(core.connected, ticket, conn)
-
-    def _greet(self, conn: PooledConnection) -> None:
-        assert conn._transport is not None
-        conn._transport.options = conn._options  # instead of those with this connect's time
-        if self._on_connect is not None:
-            self._on_connect(conn)
-            if conn.in_transaction:
-                conn.commit()
-
-    def _await(self, core: Bucket, ticket: Ticket) -> None:
-        gate = _Gate()
-        ticket.wake = gate.open
-        if self._on_wait is not None:
-            self._on_wait()
-        while ticket.do is Do.WAIT:
-            gate.wait(self._tell(core.patience, ticket))
-            self._tell(core.look, ticket)
-
-    def _check(self, ticket: Ticket) -> bool:
-        assert ticket.slot is not None
-        conn = ticket.slot.link
-        if not conn.is_alive():
-            return False
-        if ticket.do is Do.PING:
-            left = min(ticket.deadline - self._now(), conn.options.cancel_timeout)
-            try:
-                conn._run(ping(conn), max(left, 0.001))
-            except err.Error:
-                return False
-        return True
 
     # -- releasing
 
@@ -172,39 +111,13 @@ class Pool(BasePool):
         if slot.link._session.abandoned:
             # it is being killed, which the caller need not wait for
             threading.Thread(
-                target=self._clean, args=back, name="pymy-pool-clean", daemon=True
+                target=self._carry,
+                args=(self._cleaning(core, slot),),
+                name="pymy-pool-clean",
+                daemon=True,
             ).start()
         else:
-            self._clean(core, slot)
-
-    def _clean(self, core: Bucket, slot: Slot) -> None:
-        conn = slot.link
-        clean = False
-        try:
-            if self._needs_tidying(conn):
-                self._tidy(core, conn)
-            clean = bool(conn.is_alive())
-        except err.Error:
-            pass
-        except Exception:
-            logger.exception("A hook of the pool failed; the connection is closed")
-        finally:
-            self._tell(core.cleaned, slot, clean)
-
-    def _tidy(self, core: Bucket, conn: PooledConnection) -> None:
-        if self._on_release is not None:
-            self._on_release(conn)
-        conn._run(self._tidying(core, conn), conn.options.cancel_timeout)
-        if self.reset_on_release:
-            conn._renew_session()
-            self._greet(conn)
-
-    def _discard(self, link: Any) -> None:
-        if link._session.state is READY:
-            with suppress(err.Error, OSError):
-                link.close()
-        else:
-            link.abort()
+            self._carry(self._cleaning(core, slot))
 
     # -- shortcuts
 
@@ -224,20 +137,7 @@ class Pool(BasePool):
 
         timeout: seconds for the statement, as in ``Connection.execute``.
         """
-        attempts = Attempts(self.retry_queries, self.limits.max_size)
-        while True:
-            with self.connection(dsn=dsn) as conn:
-                executed = False
-                try:
-                    cursor = conn.cursor(self._buffered(conn.cursorclass))
-                    cursor.execute(query, args, timeout=timeout)
-                    executed = True
-                    if conn.in_transaction:
-                        conn.commit()
-                    return cursor
-                except err.Error as exc:
-                    if not attempts.again(exc, executed):
-                        raise
+        return self._carry(self._executing(query, args, dsn, timeout))
 
     def stream(
         self,
@@ -276,19 +176,11 @@ class Pool(BasePool):
 
     def warm_up(self, size: int | None = None) -> None:
         """Open connections until the pool has ``size`` of them, default ``min_size``."""
-        wanted = self.limits.min_size if size is None else size
-        held = []
-        try:
-            while self.stats().size < wanted:
-                held.append(self.acquire())
-        finally:
-            for conn in held:
-                conn.release()
+        self._carry(self._warming(size))
 
     def clear(self) -> None:
         """Close the idle connections now, and those in use when they come back."""
-        for core in list(self._cores.values()):
-            self._tell(core.clear)
+        self._clear()
 
     def close(self, timeout: float | None = 10.0) -> None:
         """Refuse requests from now on, wait for connections in use, and close them all.
@@ -301,19 +193,6 @@ class Pool(BasePool):
             logger.warning("The pool's users kept connections for %g s after close()", timeout)
         self.terminate()
 
-    def terminate(self) -> None:
-        """Close the pool and all connections at once; what they run fails."""
-        self._shut()
-        for conn in self._evicted():
-            conn.abort()
-
-    def _shut(self) -> None:
-        self._closed = True
-        if self._stop is not None:
-            self._stop.open()
-        for core in list(self._cores.values()):
-            self._tell(core.close)
-
     def __enter__(self) -> Pool:
         self.warm_up()
         return self
@@ -322,14 +201,49 @@ class Pool(BasePool):
         self.close()
 
     def __del__(self) -> None:
-        if not self._closed and any(core.slots for core in self._cores.values()):
-            warnings.warn("unclosed pool: call close()", ResourceWarning, 2, self)
-            for core in self._cores.values():
-                for slot in core.slots:
-                    if slot.link is not None:
-                        slot.link.abort()
+        super().__del__()
         if self._stop is not None:
             self._stop.open()
+
+    # -- how a step waits
+
+    def _carry(self, steps: Steps[T]) -> T:
+        """Take steps to their end."""
+        try:
+            pause = next(steps)
+            while True:
+                try:
+                    answer = pause()
+                except BaseException as exc:
+                    pause = steps.throw(exc)
+                else:
+                    pause = steps.send(answer)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    def _make(self, options: Options) -> PooledConnection:
+        return PooledConnection(options)
+
+    def _dial(self, conn: PooledConnection, options: Options) -> None:
+        conn._carry(conn._connecting, options)
+
+    def _sleep(self, core: Bucket, ticket: Ticket) -> None:
+        gate = _Gate()
+        ticket.wake = gate.open
+        patience = self._tell(core.patience, ticket)
+        if ticket.do is Do.WAIT:
+            gate.wait(patience)
+
+    def _tidy(self, conn: PooledConnection, conversation: Conversation[None]) -> None:
+        conn._run(conversation, conn.options.cancel_timeout)
+
+    def _discard(self, link: Any) -> None:
+        if link._session.state is READY:
+            with suppress(err.Error, OSError):
+                link.close()
+        else:
+            link.abort()
 
     # -- what BasePool asks for
 
@@ -344,6 +258,11 @@ class Pool(BasePool):
         if self._lock.acquire(blocking=False):
             self._lock.release()
             self._find_lost()
+
+    def _shut(self) -> None:
+        super()._shut()
+        if self._stop is not None:
+            self._stop.open()
 
     def _start_over(self) -> None:
         super()._start_over()

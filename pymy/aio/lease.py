@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
 from .. import err
-from ..basepool import Leased
+from ..baselease import Leased
 from ..constants import CR
 from ..options import Options
 from .connections import Connection

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import warnings
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, nullcontext, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import err
-from ..basepool import Attempts, BasePool, Bucket, logger, ping
+from ..basepool import Bucket, logger
 from ..constants import CR
-from ..poolstate import Do, PoolStats, Slot, Ticket
+from ..options import Options
+from ..poolstate import PoolStats, Ticket
+from ..poolsteps import PoolSteps
+from ..protocol.needs import Conversation
 from ..rows import RowFactory
+from ..waiting import Steps
 from .cursors import SSCursor
 from .lease import Checkout, PooledConnection
 from .results import Running
 
+T = TypeVar("T")
 
-class Pool(BasePool):
+
+class Pool(PoolSteps):
     """A pool of connections for tasks.
 
     It belongs to the event loop that uses it first. Hooks may be coroutine functions. See
@@ -53,82 +58,8 @@ class Pool(BasePool):
         self, dsn: str | None, timeout: float | None, wait: bool
     ) -> PooledConnection:
         self._bind()
-        core = self._core(dsn)
-        ticket = self._tell(core.ask, self._timeout(timeout), wait)
-        try:
-            while (do := ticket.do) is not Do.TAKE:
-                if do is Do.CONNECT:
-                    await self._open(core, ticket)
-                elif do is Do.WAIT:
-                    await self._await(core, ticket)
-                elif do is Do.REFUSE:
-                    assert ticket.error is not None
-                    raise ticket.error
-                else:
-                    self._tell(core.checked, ticket, await self._check(ticket))
-        except BaseException:
-            self._tell(core.cancel, ticket)
-            raise
-        conn: PooledConnection = self._lend(core, ticket)
-        if self._on_acquire is not None:
-            try:
-                await _called(self._on_acquire, conn)
-            except BaseException:
-                self.release(conn)
-                raise
+        conn: PooledConnection = await self._carry(self._acquiring(dsn, timeout, wait))
         return conn
-
-    async def _open(self, core: Bucket, ticket: Ticket) -> None:
-        conn = PooledConnection(core.options)
-        try:
-            await conn._connect(self._within(core.options, ticket))
-            await self._greet(conn)
-        except err.Error as exc:
-            conn.abort()
-            self._tell(core.failed, ticket, exc)
-        except BaseException:
-            conn.abort()
-            raise
-        else:
-            self._tell(core.connected, ticket, conn)
-
-    async def _greet(self, conn: PooledConnection) -> None:
-        assert conn._transport is not None
-        conn._transport.options = conn._options  # instead of those with this connect's time
-        if self._on_connect is not None:
-            await _called(self._on_connect, conn)
-            if conn.in_transaction:
-                await conn.commit()
-
-    async def _await(self, core: Bucket, ticket: Ticket) -> None:
-        loop = asyncio.get_running_loop()
-        if self._on_wait is not None:
-            await _called(self._on_wait)
-        while ticket.do is Do.WAIT:
-            waiter = loop.create_future()
-            ticket.wake = wake = _waker(waiter)
-            left = self._tell(core.patience, ticket)
-            timer = None if left is None else loop.call_later(left, wake)
-            try:
-                await waiter
-            finally:
-                ticket.wake = None
-                if timer is not None:
-                    timer.cancel()
-            self._tell(core.look, ticket)
-
-    async def _check(self, ticket: Ticket) -> bool:
-        assert ticket.slot is not None
-        conn = ticket.slot.link
-        if not conn.is_alive():
-            return False
-        if ticket.do is Do.PING:
-            left = min(ticket.deadline - self._now(), conn.options.cancel_timeout)
-            try:
-                await conn._run(ping(conn), max(left, 0.001))
-            except err.Error:
-                return False
-        return True
 
     # -- releasing
 
@@ -150,44 +81,8 @@ class Pool(BasePool):
             done.set_result(None)
         else:
             wake = _waker(done)
-            self._spawn(self._clean(*back)).add_done_callback(lambda task: wake())
+            self._spawn(self._carry(self._cleaning(*back))).add_done_callback(lambda task: wake())
         return done
-
-    async def _clean(self, core: Bucket, slot: Slot) -> None:
-        conn = slot.link
-        clean = False
-        try:
-            await self._tidy(core, conn)
-            clean = conn.is_alive()
-        except (err.Error, TimeoutError):
-            pass
-        except Exception:
-            logger.exception("A hook of the pool failed; the connection is closed")
-        finally:
-            self._tell(core.cleaned, slot, clean)
-
-    async def _tidy(self, core: Bucket, conn: PooledConnection) -> None:
-        if self._on_release is not None:
-            await _called(self._on_release, conn)
-        # of which the wait for another task's statement may be a part
-        async with asyncio.timeout(conn.options.cancel_timeout):
-            await conn._run(self._tidying(core, conn))
-        if self.reset_on_release:
-            conn._renew_session()
-            await self._greet(conn)
-
-    def _discard(self, link: Any) -> None:
-        if link._session.usable() and self._loop is not None and self._loop.is_running():
-            self._spawn(link.ensure_closed())
-        else:
-            link.abort()
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        assert self._loop is not None
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
 
     # -- shortcuts
 
@@ -208,20 +103,8 @@ class Pool(BasePool):
     async def _executed(
         self, query: str | bytes, args: Any, dsn: str | None, timeout: float | None
     ) -> Any:
-        attempts = Attempts(self.retry_queries, self.limits.max_size)
-        while True:
-            async with self.connection(dsn=dsn) as conn:
-                executed = False
-                try:
-                    cursor = conn.cursor(self._buffered(conn.cursorclass))
-                    await cursor.execute(query, args, timeout=timeout)
-                    executed = True
-                    if conn.in_transaction:
-                        await conn.commit()
-                    return cursor
-                except err.Error as exc:
-                    if not attempts.again(exc, executed):
-                        raise
+        self._bind()
+        return await self._carry(self._executing(query, args, dsn, timeout))
 
     def stream(
         self,
@@ -275,21 +158,13 @@ class Pool(BasePool):
 
     async def warm_up(self, size: int | None = None) -> None:
         """Open connections until the pool has ``size`` of them, default ``min_size``."""
-        wanted = self.limits.min_size if size is None else size
-        held: list[PooledConnection] = []
-        try:
-            while self.stats().size < wanted:
-                held.append(await self.acquire())
-        finally:
-            back = [conn.release() for conn in held]
-            for done in back:
-                await done
+        self._bind()
+        await self._carry(self._warming(size))
 
     def clear(self) -> asyncio.Future[None]:
         """Close the idle connections now, and those in use when they come back."""
         self._bind()
-        for core in self._cores.values():
-            self._tell(core.clear)
+        self._clear()
         return asyncio.shield(asyncio.ensure_future(self._settle()))
 
     def close(self, timeout: float | None = 10.0) -> asyncio.Future[None]:
@@ -321,19 +196,6 @@ class Pool(BasePool):
         while others := [task for task in self._tasks if task is not me]:
             await asyncio.wait(others)
 
-    def terminate(self) -> None:
-        """Close the pool and all connections at once; what they run fails."""
-        self._shut()
-        for conn in self._evicted():
-            conn.abort()
-
-    def _shut(self) -> None:
-        self._closed = True
-        if self._clock is not None:
-            self._clock.cancel()
-        for core in self._cores.values():
-            self._tell(core.close)
-
     def __await__(self) -> Generator[Any, Any, Pool]:
         return self.__aenter__().__await__()
 
@@ -344,14 +206,6 @@ class Pool(BasePool):
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
-
-    def __del__(self) -> None:
-        if not self._closed and any(core.slots for core in self._cores.values()):
-            warnings.warn("unclosed pool: call close()", ResourceWarning, 2, self)
-            for core in self._cores.values():
-                for slot in core.slots:
-                    if slot.link is not None:
-                        slot.link.abort()
 
     # -- aiomysql's names
 
@@ -370,7 +224,68 @@ class Pool(BasePool):
         """Idle connections."""
         return self.stats().idle
 
+    # -- how a step waits
+
+    async def _carry(self, steps: Steps[T]) -> T:
+        """Take steps to their end."""
+        try:
+            pause = next(steps)
+            while True:
+                try:
+                    answer = pause()
+                    if inspect.isawaitable(answer):
+                        answer = await answer
+                except BaseException as exc:
+                    pause = steps.throw(exc)
+                else:
+                    pause = steps.send(answer)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    def _make(self, options: Options) -> PooledConnection:
+        return PooledConnection(options)
+
+    def _dial(self, conn: PooledConnection, options: Options) -> Coroutine[Any, Any, None]:
+        return conn._connect(options)
+
+    async def _sleep(self, core: Bucket, ticket: Ticket) -> None:
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+        ticket.wake = wake = _waker(waiter)
+        left = self._tell(core.patience, ticket)
+        timer = None if left is None else loop.call_later(left, wake)
+        try:
+            await waiter
+        finally:
+            ticket.wake = None
+            if timer is not None:
+                timer.cancel()
+
+    async def _tidy(self, conn: PooledConnection, conversation: Conversation[None]) -> None:
+        # of which the wait for another task's statement may be a part
+        async with asyncio.timeout(conn.options.cancel_timeout):
+            await conn._run(conversation)
+
+    def _discard(self, link: Any) -> None:
+        if link._session.usable() and self._loop is not None and self._loop.is_running():
+            self._spawn(link.ensure_closed())
+        else:
+            link.abort()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        assert self._loop is not None
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
     # -- what BasePool asks for
+
+    def _shut(self) -> None:
+        super()._shut()
+        if self._clock is not None:
+            self._clock.cancel()
 
     def _bind(self) -> None:
         """Take the running loop for the pool's own; connections cannot move to another."""
@@ -421,12 +336,6 @@ def _waker(waiter: asyncio.Future[None]) -> Callable[[], None]:
             waiter.set_result(None)
 
     return wake
-
-
-async def _called(hook: Callable[..., Any], *args: Any) -> None:
-    answer = hook(*args)
-    if inspect.isawaitable(answer):
-        await answer
 
 
 async def _rows(cursor: Any) -> AsyncGenerator[Any, None]:
