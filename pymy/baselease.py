@@ -29,6 +29,7 @@ class Leased:
     _core: Bucket | None = None
     _slot: Slot | None = None
     _retired = False
+    _cursorclass: type
 
     def _unusable(self) -> err.Error:
         if self._retired:
@@ -66,4 +67,8 @@ def freshen(conn: Any) -> None:
     """Undo what the last user changed in the connection object itself."""
     conn.query_attributes = {}
     conn._result = None
+    conn.cursorclass = conn._options.cursorclass or conn._cursorclass
+    lent = conn._decoders_lent
     conn._take_converters(conn._options.conv)
+    if lent:
+        conn._refresh_decoding()

@@ -16,7 +16,7 @@ from .base import _Forks
 from .baselease import pass_on
 from .constants import CR
 from .options import Options, from_call
-from .options.dsn import ALIASES
+from .options.dsn import ALIASES, bad_option
 from .poolcore import PoolCore, closed
 from .poolstate import Limits, Place, PoolStats, Slot, Ticket
 from .protocol.handshake import ResetWays
@@ -96,7 +96,7 @@ class BasePool:
             if ALIASES.get(name, name) not in _ADDRESS
         }
         self._forks = _Forks.count
-        self._cores: dict[str | None, Bucket] = {}
+        self._buckets: dict[str | None, Bucket] = {}
         # What __del__ reports: it may run within any of the pool's own lines.
         self._lost: deque[tuple[Bucket, Slot]] = deque()
         self._prepare()
@@ -140,6 +140,22 @@ class BasePool:
             f"max_size={self.limits.max_size}>"
         )
 
+    @property
+    def _cores(self) -> dict[str | None, Bucket]:
+        """The cores by DSN; to be asked for before the lock, which a fork may leave locked."""
+        self._check_process()
+        return self._buckets
+
+    def _check_process(self) -> None:
+        if self._forks != _Forks.count:
+            self._start_over()
+
+    def _start_over(self) -> None:
+        """Begin empty in a forked child: connections and lock are the parent's."""
+        self._lost.clear()
+        self._buckets = {}
+        self._forks = _Forks.count
+
     # -- the end
 
     def terminate(self) -> None:
@@ -149,8 +165,10 @@ class BasePool:
             conn.abort()
 
     def _shut(self) -> None:
-        self._closed = True
-        for core in list(self._cores.values()):
+        cores = self._cores
+        with self._lock:  # so that no core is made from here on
+            self._closed = True
+        for core in list(cores.values()):
             self._tell(core.close)
 
     def _clear(self) -> None:
@@ -178,22 +196,15 @@ class BasePool:
         raise NotImplementedError
 
     def _core(self, dsn: str | None) -> Bucket:
-        if self._forks != _Forks.count:
-            self._start_over()
-        found = self._cores.get(dsn)
+        cores = self._cores
+        found = cores.get(dsn)
         if found is None:
             options = self._options if dsn is None else from_call(dsn, (), self._shared)
             with self._lock:
                 if self._closed:
                     raise closed()
-                found = self._cores.setdefault(dsn, Bucket(self.limits, options))
+                found = cores.setdefault(dsn, Bucket(self.limits, options))
         return found
-
-    def _start_over(self) -> None:
-        """Begin empty in a forked child: connections and lock are the parent's."""
-        self._forks = _Forks.count
-        self._lost.clear()
-        self._cores = {}
 
     def _tell(self, event: Callable[..., T], *args: Any) -> T:
         """Report an event to a core, then do what became due: close, take note of the lost."""
@@ -203,8 +214,9 @@ class BasePool:
         return answer
 
     def _sweep(self) -> None:
+        cores = self._cores
         self._find_lost()
-        for core in list(self._cores.values()):
+        for core in list(cores.values()):
             while core.rubbish:
                 try:
                     link = core.rubbish.pop()
@@ -224,9 +236,9 @@ class BasePool:
             with self._lock:
                 slots = list(core.slots)
             for slot in slots:
-                lent = slot.lease is not None
-                if lent or slot.place is Place.CLEANING:
-                    found.append(slot.lease() if lent else slot.link)
+                lease = slot.lease
+                if lease is not None or slot.place is Place.CLEANING:
+                    found.append(slot.link if lease is None else lease())
                     self._tell(core.forget, slot)
         return [conn for conn in found if conn is not None]
 
@@ -270,7 +282,13 @@ class BasePool:
     # -- handing over and taking back
 
     def _timeout(self, timeout: float | None) -> float | None:
-        return self.limits.acquire_timeout if timeout is None else timeout
+        if timeout is None:
+            return self.limits.acquire_timeout
+        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+            raise TypeError(f"timeout is a number of seconds, not {type(timeout).__name__}")
+        if not timeout >= 0:
+            raise bad_option(f"timeout is 0 or more, not {timeout}.")
+        return timeout
 
     def _lend(self, core: Bucket, ticket: Ticket) -> Any:
         slot = self._tell(core.take, ticket)
@@ -287,12 +305,11 @@ class BasePool:
 
     def _take_back(self, conn: Any) -> tuple[Bucket, Slot] | None:
         """Part a user from a connection; ``slot.link`` is then to be cleaned, None: it is gone."""
-        if self._forks != _Forks.count:
-            self._start_over()
+        self._check_process()
         with self._lock:  # two threads may release it at once
-            core, slot, pool = conn._core, conn._slot, conn._pool
-            if pool is not self or slot is None:
+            if getattr(conn, "_pool", None) is not self or conn._slot is None:
                 raise self._not_lent(conn)
+            core, slot = conn._core, conn._slot
             fit = (
                 conn.open
                 and conn._options is core.options

@@ -21,6 +21,7 @@ class PooledConnection(Leased, Connection):
     """A connection of a pool: ``close()`` and the end of ``with`` give it back."""
 
     _pool: Pool | None = None
+    _cursorclass = Cursor
 
     def __init__(self, options: Options) -> None:
         self._transport = None

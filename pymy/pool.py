@@ -89,7 +89,6 @@ class Pool(PoolSteps):
         wait: False fails at once when no connection is free and none may be opened.
         Raises PoolTimeout, PoolQueueFull, PoolClosed, or what the connect raised.
         """
-        self._keep_time()
         conn: PooledConnection = self._carry(self._acquiring(dsn, timeout, wait))
         return conn
 
@@ -110,12 +109,13 @@ class Pool(PoolSteps):
         core, slot = back
         if slot.link._session.abandoned:
             # it is being killed, which the caller need not wait for
-            threading.Thread(
-                target=self._carry,
-                args=(self._cleaning(core, slot),),
-                name="pymy-pool-clean",
-                daemon=True,
-            ).start()
+            steps = self._cleaning(core, slot)
+            try:
+                threading.Thread(
+                    target=self._carry, args=(steps,), name="pymy-pool-clean", daemon=True
+                ).start()
+            except RuntimeError:  # no more threads, or the program is about to end
+                self._tell(core.cleaned, slot, False)
         else:
             self._carry(self._cleaning(core, slot))
 
@@ -265,17 +265,17 @@ class Pool(PoolSteps):
             self._stop.open()
 
     def _start_over(self) -> None:
-        super()._start_over()
         self._lock = threading.Lock()
         self._stop = None
+        super()._start_over()
 
     def _keep_time(self) -> None:
         """Start the thread that looks at the clock, if any limit needs one."""
         interval = self._tick_interval()
-        if interval is None or self._stop is not None or self._closed:
+        if interval is None or self._stop is not None:
             return
         with self._lock:
-            if self._stop is not None:
+            if self._stop is not None or self._closed:
                 return
             self._stop = _Gate()
         threading.Thread(
@@ -301,7 +301,9 @@ class _Gate:
             self._closed.release()
 
     def wait(self, timeout: float | None) -> bool:
-        return self._closed.acquire(timeout=-1 if timeout is None else timeout)
+        return self._closed.acquire(
+            timeout=-1 if timeout is None else min(timeout, threading.TIMEOUT_MAX)
+        )
 
 
 def _tick_along(pool: weakref.ref[Pool], stop: _Gate, interval: float) -> None:

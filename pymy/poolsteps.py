@@ -15,6 +15,7 @@ from .baselease import freshen
 from .basepool import BasePool, Bucket, logger
 from .constants import CR
 from .options import Options
+from .options.dsn import bad_option
 from .poolstate import Do, Slot, Ticket
 from .protocol import commands, handshake
 from .protocol.handshake import ResetWays
@@ -49,12 +50,17 @@ class PoolSteps(BasePool):
         """Carry a conversation within ``cancel_timeout``."""
 
     @abstractmethod
+    def _keep_time(self) -> None:
+        """Look at the clock from now on, if any limit needs it."""
+
+    @abstractmethod
     def release(self, conn: Any) -> Any: ...
 
     # -- acquiring
 
     def _acquiring(self, dsn: str | None, timeout: float | None, wait: bool) -> Steps[Any]:
         core = self._core(dsn)
+        self._keep_time()
         ticket = self._tell(core.ask, self._timeout(timeout), wait)
         try:
             while (do := ticket.do) is not Do.TAKE:
@@ -141,6 +147,8 @@ class PoolSteps(BasePool):
         try:
             if self._needs_tidying(conn):
                 yield from self._tidying(core, conn)
+            else:
+                freshen(conn)
             clean = bool(conn.is_alive())
         except (err.Error, TimeoutError):
             pass
@@ -175,26 +183,33 @@ class PoolSteps(BasePool):
         attempts = Attempts(self.retry_queries, self.limits.max_size)
         while True:
             conn = yield from self._acquiring(dsn, None, True)
-            executed = False
+            executed = several = False
             try:
                 cursor = conn.cursor(buffered(conn.cursorclass))
                 yield partial(cursor.execute, query, args, timeout=timeout)
                 executed = True
+                several = conn._session.state is not READY
+                if several:  # an error among the other results must be heard
+                    yield partial(conn._run, discard(conn._session))
                 if conn.in_transaction:
                     yield conn.commit
                 return cursor
             except err.Error as exc:
-                if not attempts.again(exc, executed):
+                # with several statements, those before it may be committed
+                if several or not attempts.again(exc, executed):
                     raise
             finally:
                 self._give_back(conn)
 
     def _warming(self, size: int | None) -> Steps[None]:
         wanted = self.limits.min_size if size is None else size
+        if wanted > self.limits.max_size:
+            raise bad_option(f"warm_up({wanted}) is above max_size {self.limits.max_size}.")
+        core = self._core(None)
         held: list[Any] = []
         back: list[Any] = []
         try:
-            while self.stats().size < wanted:
+            while len(core.slots) < wanted:
                 held.append((yield from self._acquiring(None, None, True)))
         finally:
             back += map(self.release, held)

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
 from typing import Any, TypeVar
 
 from .. import err
@@ -17,8 +17,7 @@ from ..poolstate import PoolStats, Ticket
 from ..poolsteps import PoolSteps
 from ..protocol.needs import Conversation
 from ..rows import RowFactory
-from ..waiting import Steps
-from .cursors import SSCursor
+from ..waiting import Steps, finish
 from .lease import Checkout, PooledConnection
 from .results import Running
 
@@ -33,12 +32,14 @@ class Pool(PoolSteps):
     """
 
     _loop: asyncio.AbstractEventLoop | None = None
-    _empty: asyncio.Future[None] | None = None
     _clock: asyncio.TimerHandle | None = None
 
     def _prepare(self) -> None:
         self._lock = nullcontext()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._empty = asyncio.Event()
+        self._cleaners: set[asyncio.Task[None]] = set()
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._closers: set[asyncio.Task[None]] = set()
 
     # -- acquiring
 
@@ -57,7 +58,6 @@ class Pool(PoolSteps):
     async def _acquire(
         self, dsn: str | None, timeout: float | None, wait: bool
     ) -> PooledConnection:
-        self._bind()
         conn: PooledConnection = await self._carry(self._acquiring(dsn, timeout, wait))
         return conn
 
@@ -67,21 +67,24 @@ class Pool(PoolSteps):
         """Give a connection back; ``conn`` and its cursors cannot be used any more.
 
         It is reset behind the caller. ``await`` what is returned to wait for that; cancelling it
-        changes nothing.
+        changes nothing. Outside of the pool's loop the connection is closed instead.
         """
-        self._bind()
+        running = asyncio._get_running_loop()
+        if running is not None:
+            self._bind()
+        back = self._take_back(conn)
         assert self._loop is not None
         done = self._loop.create_future()
-        back = self._take_back(conn)
-        if back is None:
-            done.set_result(None)
-        elif not self._needs_tidying(back[1].link):
-            core, slot = back
-            self._tell(core.cleaned, slot, slot.link.is_alive())
-            done.set_result(None)
-        else:
+        if back is not None and running is not None and self._needs_tidying(back[1].link):
             wake = _waker(done)
-            self._spawn(self._carry(self._cleaning(*back))).add_done_callback(lambda task: wake())
+            work = self._carry(self._cleaning(*back))
+            self._spawn(work, self._cleaners).add_done_callback(lambda task: wake())
+            return done
+        if back is not None and running is not None:
+            finish(self._cleaning(*back))  # which has nothing to wait for
+        elif back is not None:
+            self._tell(back[0].cleaned, back[1], False)
+        done.set_result(None)
         return done
 
     # -- shortcuts
@@ -103,7 +106,6 @@ class Pool(PoolSteps):
     async def _executed(
         self, query: str | bytes, args: Any, dsn: str | None, timeout: float | None
     ) -> Any:
-        self._bind()
         return await self._carry(self._executing(query, args, dsn, timeout))
 
     def stream(
@@ -127,14 +129,24 @@ class Pool(PoolSteps):
         dsn: str | None,
         row_factory: RowFactory[Any] | None,
     ) -> AsyncGenerator[Any, None]:
-        conn = await self._acquire(dsn, None, True)
-        cursor = conn.cursor(SSCursor, row_factory=row_factory)
-        try:
-            await cursor.execute(query, args)
-        except BaseException:
-            conn.close()
-            raise
-        return _rows_and_release(cursor, conn)
+        rows = self._lend_rows(query, args, dsn, row_factory)
+        await anext(rows)
+        return rows
+
+    async def _lend_rows(
+        self,
+        query: str | bytes,
+        args: Any,
+        dsn: str | None,
+        row_factory: RowFactory[Any] | None,
+    ) -> AsyncGenerator[Any, None]:
+        async with (
+            self.connection(dsn=dsn) as conn,
+            aclosing(await conn.stream(query, args, row_factory=row_factory)) as rows,
+        ):
+            yield None  # begun: closing it ends the lease, whether a row was asked for or not
+            async for row in rows:
+                yield row
 
     @asynccontextmanager
     async def transaction(
@@ -158,7 +170,6 @@ class Pool(PoolSteps):
 
     async def warm_up(self, size: int | None = None) -> None:
         """Open connections until the pool has ``size`` of them, default ``min_size``."""
-        self._bind()
         await self._carry(self._warming(size))
 
     def clear(self) -> asyncio.Future[None]:
@@ -174,14 +185,13 @@ class Pool(PoolSteps):
         """
         self._bind()
         self._shut()
-        return asyncio.shield(self._spawn(self._close(timeout)))
+        return asyncio.shield(self._spawn(self._close(timeout), self._closers))
 
     async def _close(self, timeout: float | None) -> None:
         if not self._drained():
-            self._empty = asyncio.get_running_loop().create_future()
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
-                    await self._empty
+                    await self._empty.wait()
         if not self._drained():
             logger.warning("The pool's users kept connections for %g s after close()", timeout)
         self.terminate()
@@ -189,18 +199,26 @@ class Pool(PoolSteps):
 
     async def wait_closed(self) -> None:
         """Wait for the end of a ``close()`` that was not awaited."""
+        for closing in list(self._closers):
+            await asyncio.shield(closing)
         await self._settle()
 
     async def _settle(self) -> None:
+        """Wait for the connections that are being cleaned or say goodbye."""
         me = asyncio.current_task()
-        while others := [task for task in self._tasks if task is not me]:
+        while others := [task for task in self._cleaners | self._leaving if task is not me]:
             await asyncio.wait(others)
+
+    def terminate(self) -> None:
+        super().terminate()
+        if self._loop is not None and not self._loop.is_closed():
+            for task in self._cleaners:  # else a hook that never ends would go on
+                task.cancel()
 
     def __await__(self) -> Generator[Any, Any, Pool]:
         return self.__aenter__().__await__()
 
     async def __aenter__(self) -> Pool:
-        self._bind()
         await self.warm_up()
         return self
 
@@ -269,15 +287,17 @@ class Pool(PoolSteps):
 
     def _discard(self, link: Any) -> None:
         if link._session.usable() and self._loop is not None and self._loop.is_running():
-            self._spawn(link.ensure_closed())
+            self._spawn(link.ensure_closed(), self._leaving)
         else:
             link.abort()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(
+        self, work: Coroutine[Any, Any, None], among: set[asyncio.Task[None]]
+    ) -> asyncio.Task[None]:
         assert self._loop is not None
         task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        among.add(task)
+        task.add_done_callback(among.discard)
         return task
 
     # -- what BasePool asks for
@@ -290,9 +310,9 @@ class Pool(PoolSteps):
     def _bind(self) -> None:
         """Take the running loop for the pool's own; connections cannot move to another."""
         running = asyncio.get_running_loop()
+        self._check_process()
         if self._loop is None:
             self._loop = running
-            self._keep_time()
         elif self._loop is not running:
             raise err.InterfaceError(
                 CR.CR_BAD_PARAMETER,
@@ -305,8 +325,7 @@ class Pool(PoolSteps):
         return self._loop.time()
 
     def _idle_now(self) -> None:
-        if self._empty is not None and not self._empty.done():
-            self._empty.set_result(None)
+        self._empty.set()
 
     def _report_lost(self) -> None:
         # a destructor runs anywhere, even within the core
@@ -314,18 +333,25 @@ class Pool(PoolSteps):
             self._loop.call_soon_threadsafe(self._sweep)
 
     def _start_over(self) -> None:
+        self._loop = self._clock = None
+        self._prepare()
         super()._start_over()
-        self._tasks = set()
+
+    def _core(self, dsn: str | None) -> Bucket:
+        self._bind()
+        return super()._core(dsn)
 
     def _keep_time(self) -> None:
         interval = self._tick_interval()
-        if interval is not None and self._loop is not None and not self._closed:
+        if interval is not None and self._clock is None and not self._closed:
+            assert self._loop is not None
             self._clock = self._loop.call_later(interval, _tick, weakref.ref(self))
 
 
 def _tick(pool: weakref.ref[Pool]) -> None:
     found = pool()
     if found is not None and not found._closed:
+        found._clock = None
         found._tick()
         found._keep_time()
 
@@ -341,15 +367,6 @@ def _waker(waiter: asyncio.Future[None]) -> Callable[[], None]:
 async def _rows(cursor: Any) -> AsyncGenerator[Any, None]:
     async for row in cursor:
         yield row
-
-
-async def _rows_and_release(cursor: Any, conn: PooledConnection) -> AsyncGenerator[Any, None]:
-    try:
-        async with cursor:
-            async for row in cursor:
-                yield row
-    finally:
-        conn.close()
 
 
 def create_pool(
