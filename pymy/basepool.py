@@ -84,7 +84,7 @@ class BasePool:
             leak_timeout=leak_timeout,
         )
         self.reset_on_release = reset_on_release
-        self.retry_queries = retry_queries
+        self.retry_queries = repeats("retry_queries", retry_queries)
         self._on_connect = on_connect
         self._on_acquire = on_acquire
         self._on_wait = on_wait
@@ -333,6 +333,14 @@ class BasePool:
         return err.InterfaceError(
             CR.CR_BAD_PARAMETER, f"The connection {what}: release it once, where it is from"
         )
+
+
+def repeats(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} is a whole number, not {type(value).__name__}")
+    if value < 0:
+        raise bad_option(f"{name} is 0 or more, not {value}.")
+    return value
 
 
 def _where(slot: Slot) -> str:

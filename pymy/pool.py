@@ -31,7 +31,7 @@ class Pool(PoolSteps):
 
     dsn, options: as in ``pymy.connect``; they are read once, now.
     min_size: connections that ``idle_timeout`` leaves open, and that ``warm_up()`` and entering a
-        ``with`` block open. Default 0.
+        ``with`` block open. Default 0. Those that end otherwise are replaced on demand.
     max_size: most connections at a time to one server, default 10.
     max_waiting: most requests in line, None (default) for any number.
     acquire_timeout: seconds until a request fails, default 10, None for never: waiting, connecting
@@ -49,7 +49,7 @@ class Pool(PoolSteps):
     retry_interval: seconds between two connects to a server that is full, default 0.5. One request
         at a time tries.
     retry_queries: how often ``execute()`` runs a statement again after a deadlock or a lock wait
-        that took too long. Default 0.
+        that took too long. Default 0; ``execute(retries=)`` says it for one call.
     leak_timeout: seconds of use after which a connection and where it was acquired are logged to
         "pymy.pool". None (default) for never.
     on_connect: called with each new connection, and again after a reset, whose session is as new.
@@ -128,16 +128,19 @@ class Pool(PoolSteps):
         *,
         dsn: str | None = None,
         timeout: float | None = None,
+        retries: int | None = None,
     ) -> Any:
         """Run one statement on a connection of the pool, commit it, and return its cursor.
 
-        The rows are in the cursor; the connection went back. A statement of which nothing reached
-        the server is sent again on another connection; ``retry_queries`` says how often one is run
-        again after a deadlock or lock wait time-out: it was the whole of its transaction.
+        The rows of its first result are in the cursor; the connection went back. A statement of
+        which nothing reached the server is sent again on another connection. After a deadlock or a
+        lock wait that took too long (errors whose ``retry`` is QUERY or TRANSACTION) it is run
+        again: it was the whole of its transaction, but for a CALL with autocommit on.
 
         timeout: seconds for the statement, as in ``Connection.execute``.
+        retries: how often it is run again, instead of ``retry_queries``.
         """
-        return self._carry(self._executing(query, args, dsn, timeout))
+        return self._carry(self._executing(query, args, dsn, timeout, retries))
 
     def stream(
         self,
@@ -146,13 +149,14 @@ class Pool(PoolSteps):
         *,
         dsn: str | None = None,
         row_factory: RowFactory[Any] | None = None,
+        timeout: float | None = None,
     ) -> Iterator[Any]:
         """Iterate over a result in flat memory; the connection goes back at its end.
 
         Close the iterator when you leave it early. See ``Connection.stream``.
         """
         with self.connection(dsn=dsn) as conn:
-            yield from conn.stream(query, args, row_factory=row_factory)
+            yield from conn.stream(query, args, row_factory=row_factory, timeout=timeout)
 
     @contextmanager
     def transaction(

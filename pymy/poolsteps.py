@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import err
 from .baselease import freshen
-from .basepool import BasePool, Bucket, logger
+from .basepool import BasePool, Bucket, logger, repeats
 from .constants import CR
 from .options import Options
 from .options.dsn import bad_option
@@ -178,9 +178,15 @@ class PoolSteps(BasePool):
     # -- shortcuts
 
     def _executing(
-        self, query: str | bytes, args: Any, dsn: str | None, timeout: float | None
+        self,
+        query: str | bytes,
+        args: Any,
+        dsn: str | None,
+        timeout: float | None,
+        retries: int | None,
     ) -> Steps[Any]:
-        attempts = Attempts(self.retry_queries, self.limits.max_size)
+        again = self.retry_queries if retries is None else repeats("retries", retries)
+        attempts = Attempts(again, self.limits.max_size)
         while True:
             conn = yield from self._acquiring(dsn, None, True)
             executed = several = False

@@ -96,17 +96,14 @@ class Pool(PoolSteps):
         *,
         dsn: str | None = None,
         timeout: float | None = None,
+        retries: int | None = None,
     ) -> Running[Any]:
         """Run one statement on a connection of the pool, commit it, and return its cursor.
 
         ``await`` it for the cursor, or ``async for row in pool.execute(...)``.
         """
-        return Running(self._executed(query, args, dsn, timeout), _rows)
-
-    async def _executed(
-        self, query: str | bytes, args: Any, dsn: str | None, timeout: float | None
-    ) -> Any:
-        return await self._carry(self._executing(query, args, dsn, timeout))
+        steps = self._executing(query, args, dsn, timeout, retries)
+        return Running(self._carry(steps), _rows)
 
     def stream(
         self,
@@ -115,38 +112,30 @@ class Pool(PoolSteps):
         *,
         dsn: str | None = None,
         row_factory: RowFactory[Any] | None = None,
+        timeout: float | None = None,
     ) -> Running[AsyncGenerator[Any, None]]:
         """Iterate over a result in flat memory; the connection goes back at its end.
 
         ``await`` sends the statement at once and gives the iterator.
         """
-        return Running(self._streamed(query, args, dsn, row_factory), lambda rows: rows)
 
-    async def _streamed(
-        self,
-        query: str | bytes,
-        args: Any,
-        dsn: str | None,
-        row_factory: RowFactory[Any] | None,
-    ) -> AsyncGenerator[Any, None]:
-        rows = self._lend_rows(query, args, dsn, row_factory)
-        await anext(rows)
-        return rows
+        async def lend_rows() -> AsyncGenerator[Any, None]:
+            async with (
+                self.connection(dsn=dsn) as conn,
+                aclosing(
+                    await conn.stream(query, args, row_factory=row_factory, timeout=timeout)
+                ) as rows,
+            ):
+                yield None  # closing it ends the lease from here on, whether rows are read or not
+                async for row in rows:
+                    yield row
 
-    async def _lend_rows(
-        self,
-        query: str | bytes,
-        args: Any,
-        dsn: str | None,
-        row_factory: RowFactory[Any] | None,
-    ) -> AsyncGenerator[Any, None]:
-        async with (
-            self.connection(dsn=dsn) as conn,
-            aclosing(await conn.stream(query, args, row_factory=row_factory)) as rows,
-        ):
-            yield None  # begun: closing it ends the lease, whether a row was asked for or not
-            async for row in rows:
-                yield row
+        async def begun() -> AsyncGenerator[Any, None]:
+            rows = lend_rows()
+            await anext(rows)
+            return rows
+
+        return Running(begun(), lambda rows: rows)
 
     @asynccontextmanager
     async def transaction(

@@ -59,3 +59,17 @@ def direct(dsn: str) -> Iterator[pymy.Connection]:
     """A connection of no pool."""
     with pymy.connect(dsn, autocommit=True) as conn:
         yield conn
+
+
+@pytest.fixture
+def pool_of(dsn: str) -> Iterator[Callable[..., pymy.Pool]]:
+    """Make pools of threads, which end with the test."""
+    pools = []
+
+    def make(url: str = dsn, **settings: Any) -> pymy.Pool:
+        pools.append(pymy.Pool(url, **settings))
+        return pools[-1]
+
+    yield make
+    for pool in pools:
+        pool.terminate()

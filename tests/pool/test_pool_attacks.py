@@ -18,21 +18,12 @@ import pymy
 from pymy import cursors
 from pymy.aio import DictCursor
 from pymy.aio import Pool as TaskPool
-from pymy.pool import Pool
 from pymy.poolstate import Do
 
 
 @pytest.fixture
-def pool(dsn):
-    made = []
-
-    def make(url=dsn, **settings):
-        made.append(Pool(url, **settings))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.terminate()
+def pool(pool_of):
+    return pool_of
 
 
 @pytest.fixture

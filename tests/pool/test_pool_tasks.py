@@ -230,7 +230,7 @@ def test_server_restart(extra_server, run, balanced):
             await pool.warm_up(3)
             busy = await pool.acquire()
             restart = asyncio.to_thread(server.restart)
-            asking = [pool._executed("select 1", None, None, None) for _ in range(5)]
+            asking = [pool.execute("select 1") for _ in range(5)]
             done = await asyncio.gather(restart, *asking, return_exceptions=True)
             # what was under way may fail; what comes afterwards does not
             assert all(
