@@ -5,27 +5,21 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from . import err
 from .base import _Forks
-from .constants import CLIENT, CR
+from .baselease import pass_on
+from .constants import CR
 from .options import Options, from_call
-from .options.dsn import ALIASES
+from .options.dsn import ALIASES, bad_option
 from .poolcore import PoolCore, closed
 from .poolstate import Limits, Place, PoolStats, Slot, Ticket
-from .protocol import commands, handshake
-from .protocol.needs import Conversation
-from .protocol.query import discard
-from .protocol.session import Session
-from .protocol.state import CLOSED, READY
-from .protocol.transactions import run
-
-if TYPE_CHECKING:
-    from .basetransactions import BaseTransactional
+from .protocol.handshake import ResetWays
 
 T = TypeVar("T")
 
@@ -34,84 +28,6 @@ logger = logging.getLogger("pymy.pool")
 # What names a server and a login: options for one server of the pool must not reach another's.
 _ADDRESS = frozenset({"host", "port", "unix_socket", "user", "password", "database"})
 
-_RETIRED = Session()
-_RETIRED.move(CLOSED)
-
-
-class Leased:
-    """A connection that belongs to a pool; mixed into both kinds of connection.
-
-    A user has it until its release. Then everything in it moves to an heir for the next user, and
-    what the first one still holds, cursors included, can do nothing any more.
-    """
-
-    _pool: BasePool | None = None
-    _core: Bucket | None = None
-    _slot: Slot | None = None
-    _retired = False
-
-    def _unusable(self) -> err.Error:
-        if self._retired:
-            return err.InterfaceError(
-                CR.CR_CONNECTION_CLOSED,
-                "This connection went back to its pool: acquire another one",
-                sent=False,
-            )
-        unusable: err.Error = super()._unusable()  # type: ignore[misc]
-        return unusable
-
-    def __del__(self) -> None:
-        pool, slot = self._pool, self._slot
-        if pool is not None and slot is not None:
-            pool._lose(self._core, slot)
-        super().__del__()  # type: ignore[misc]
-
-
-def pass_on(conn: Any) -> Any:
-    """Move all of a connection into an heir, and retire what its user holds."""
-    heir = object.__new__(type(conn))
-    heir.__dict__.update(conn.__dict__)
-    heir._pool = heir._core = heir._slot = None
-    transport, conn._transport = conn._transport, None
-    conn._session = _RETIRED
-    conn._pool = conn._core = conn._slot = None
-    conn._retired = True
-    if transport is not None:
-        me = weakref.proxy(heir)
-        transport._credentials = lambda: me._credentials()
-    return heir
-
-
-def freshen(conn: Any) -> None:
-    """Undo what the last user changed in the connection object itself."""
-    conn.query_attributes = {}
-    conn._result = None
-    conn._take_converters(conn._options.conv)
-
-
-def tidy(conn: BaseTransactional, reset: bool) -> Conversation[None]:
-    """Make a session fit for its next user: a reset, or at least no transaction and no rows."""
-    session, options = conn._session, conn._options
-    schema = options.database
-    moved = session.schema != schema
-    if reset and moved and schema is None:
-        # only a login leaves a schema for none
-        yield from handshake.change_user(session, options, conn._credentials())
-    elif reset:
-        yield from handshake.reset(session, options, conn._credentials())
-        # COM_RESET_CONNECTION keeps the schema; a server that does not track may have changed it
-        if schema is not None and (moved or not session.capabilities & CLIENT.SESSION_TRACK):
-            yield from commands.init_db(session, schema.encode())
-    elif conn.in_transaction or not conn.get_autocommit():
-        yield from run(session, "ROLLBACK")
-    elif session.state is not READY:
-        yield from discard(session)
-    conn._forget_transaction()
-
-
-def ping(conn: BaseTransactional) -> Conversation[Any]:
-    return (yield from commands.ping(conn._session))
-
 
 class Bucket(PoolCore):
     """The connections to one server with one login."""
@@ -119,23 +35,8 @@ class Bucket(PoolCore):
     def __init__(self, limits: Limits, options: Options) -> None:
         super().__init__(limits)
         self.options = options
-
-
-class Attempts:
-    """Says whether ``pool.execute`` may run its statement again."""
-
-    def __init__(self, retries: int, connections: int) -> None:
-        self._retries = retries
-        self._connections = connections
-
-    def again(self, error: err.Error, executed: bool) -> bool:
-        """Tell whether ``error`` allows it; ``executed``: the failure was in the commit."""
-        if error.fatal:
-            # a dead connection, and the server has seen nothing: no answer, no harm
-            self._connections -= 1
-            return not error.sent and not executed and self._connections >= 0
-        self._retries -= 1
-        return error.retry in (err.Retry.QUERY, err.Retry.TRANSACTION) and self._retries >= 0
+        # all in one write, until the server turns out to be one that cannot
+        self.ways = ResetWays(together=True)
 
 
 class BasePool:
@@ -183,7 +84,7 @@ class BasePool:
             leak_timeout=leak_timeout,
         )
         self.reset_on_release = reset_on_release
-        self.retry_queries = retry_queries
+        self.retry_queries = repeats("retry_queries", retry_queries)
         self._on_connect = on_connect
         self._on_acquire = on_acquire
         self._on_wait = on_wait
@@ -195,7 +96,7 @@ class BasePool:
             if ALIASES.get(name, name) not in _ADDRESS
         }
         self._forks = _Forks.count
-        self._cores: dict[str | None, Bucket] = {}
+        self._buckets: dict[str | None, Bucket] = {}
         # What __del__ reports: it may run within any of the pool's own lines.
         self._lost: deque[tuple[Bucket, Slot]] = deque()
         self._prepare()
@@ -239,6 +140,49 @@ class BasePool:
             f"max_size={self.limits.max_size}>"
         )
 
+    @property
+    def _cores(self) -> dict[str | None, Bucket]:
+        """The cores by DSN; to be asked for before the lock, which a fork may leave locked."""
+        self._check_process()
+        return self._buckets
+
+    def _check_process(self) -> None:
+        if self._forks != _Forks.count:
+            self._start_over()
+
+    def _start_over(self) -> None:
+        """Begin empty in a forked child: connections and lock are the parent's."""
+        self._lost.clear()
+        self._buckets = {}
+        self._forks = _Forks.count
+
+    # -- the end
+
+    def terminate(self) -> None:
+        """Close the pool and all connections at once; what they run fails."""
+        self._shut()
+        for conn in self._evicted():
+            conn.abort()
+
+    def _shut(self) -> None:
+        cores = self._cores
+        with self._lock:  # so that no core is made from here on
+            self._closed = True
+        for core in list(cores.values()):
+            self._tell(core.close)
+
+    def _clear(self) -> None:
+        for core in list(self._cores.values()):
+            self._tell(core.clear)
+
+    def __del__(self) -> None:
+        if not self._closed and any(core.slots for core in self._cores.values()):
+            warnings.warn("unclosed pool: call close()", ResourceWarning, 2, self)
+            for core in self._cores.values():
+                for slot in core.slots:
+                    if slot.link is not None:
+                        slot.link.abort()
+
     # -- talking to the cores
 
     def _now(self) -> float:
@@ -252,22 +196,15 @@ class BasePool:
         raise NotImplementedError
 
     def _core(self, dsn: str | None) -> Bucket:
-        if self._forks != _Forks.count:
-            self._start_over()
-        found = self._cores.get(dsn)
+        cores = self._cores
+        found = cores.get(dsn)
         if found is None:
             options = self._options if dsn is None else from_call(dsn, (), self._shared)
             with self._lock:
                 if self._closed:
                     raise closed()
-                found = self._cores.setdefault(dsn, Bucket(self.limits, options))
+                found = cores.setdefault(dsn, Bucket(self.limits, options))
         return found
-
-    def _start_over(self) -> None:
-        """Begin empty in a forked child: connections and lock are the parent's."""
-        self._forks = _Forks.count
-        self._lost.clear()
-        self._cores = {}
 
     def _tell(self, event: Callable[..., T], *args: Any) -> T:
         """Report an event to a core, then do what became due: close, take note of the lost."""
@@ -277,8 +214,9 @@ class BasePool:
         return answer
 
     def _sweep(self) -> None:
+        cores = self._cores
         self._find_lost()
-        for core in list(self._cores.values()):
+        for core in list(cores.values()):
             while core.rubbish:
                 try:
                     link = core.rubbish.pop()
@@ -298,9 +236,9 @@ class BasePool:
             with self._lock:
                 slots = list(core.slots)
             for slot in slots:
-                lent = slot.lease is not None
-                if lent or slot.place is Place.CLEANING:
-                    found.append(slot.lease() if lent else slot.link)
+                lease = slot.lease
+                if lease is not None or slot.place is Place.CLEANING:
+                    found.append(slot.link if lease is None else lease())
                     self._tell(core.forget, slot)
         return [conn for conn in found if conn is not None]
 
@@ -344,7 +282,13 @@ class BasePool:
     # -- handing over and taking back
 
     def _timeout(self, timeout: float | None) -> float | None:
-        return self.limits.acquire_timeout if timeout is None else timeout
+        if timeout is None:
+            return self.limits.acquire_timeout
+        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+            raise TypeError(f"timeout is a number of seconds, not {type(timeout).__name__}")
+        if not timeout >= 0:
+            raise bad_option(f"timeout is 0 or more, not {timeout}.")
+        return timeout
 
     def _lend(self, core: Bucket, ticket: Ticket) -> Any:
         slot = self._tell(core.take, ticket)
@@ -361,12 +305,11 @@ class BasePool:
 
     def _take_back(self, conn: Any) -> tuple[Bucket, Slot] | None:
         """Part a user from a connection; ``slot.link`` is then to be cleaned, None: it is gone."""
-        if self._forks != _Forks.count:
-            self._start_over()
+        self._check_process()
         with self._lock:  # two threads may release it at once
-            core, slot, pool = conn._core, conn._slot, conn._pool
-            if pool is not self or slot is None:
+            if getattr(conn, "_pool", None) is not self or conn._slot is None:
                 raise self._not_lent(conn)
+            core, slot = conn._core, conn._slot
             fit = (
                 conn.open
                 and conn._options is core.options
@@ -391,34 +334,13 @@ class BasePool:
             CR.CR_BAD_PARAMETER, f"The connection {what}: release it once, where it is from"
         )
 
-    @staticmethod
-    def _buffered(cursorclass: Any) -> Any:
-        """Return the cursor class for a result that outlives its connection's lease."""
-        if cursorclass._streams:
-            raise err.ProgrammingError(
-                CR.CR_BAD_PARAMETER,
-                f"execute() of a pool reads the whole result, {cursorclass.__name__} does not: "
-                "use stream()",
-                sent=False,
-            )
-        return cursorclass
 
-    def _needs_tidying(self, conn: Any) -> bool:
-        return bool(
-            self.reset_on_release
-            or self._on_release is not None
-            or conn.in_transaction
-            or not conn.get_autocommit()
-            or conn._session.state is not READY
-        )
-
-    def _within(self, options: Options, ticket: Ticket) -> Options:
-        """Return the options of a connect that ends with its request's time."""
-        left = max(ticket.deadline - self._now(), 0.001)
-        limit = options.connect_timeout
-        if left == float("inf") or (limit is not None and limit <= left):
-            return options
-        return options.replace(connect_timeout=left)
+def repeats(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} is a whole number, not {type(value).__name__}")
+    if value < 0:
+        raise bad_option(f"{name} is 0 or more, not {value}.")
+    return value
 
 
 def _where(slot: Slot) -> str:

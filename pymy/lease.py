@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import err
-from .basepool import Leased
+from .baselease import Leased
 from .connections import Connection
 from .constants import CR
 from .cursors import Cursor
@@ -21,6 +21,7 @@ class PooledConnection(Leased, Connection):
     """A connection of a pool: ``close()`` and the end of ``with`` give it back."""
 
     _pool: Pool | None = None
+    _cursorclass = Cursor
 
     def __init__(self, options: Options) -> None:
         self._transport = None

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
-import warnings
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from . import err
-from .basepool import Attempts, BasePool, Bucket, freshen, logger, ping, tidy
+from .basepool import Bucket, logger
 from .lease import Checkout, PooledConnection
-from .poolstate import Do, PoolStats, Slot, Ticket
+from .options import Options
+from .poolstate import Do, PoolStats, Ticket
+from .poolsteps import PoolSteps
+from .protocol.needs import Conversation
 from .protocol.state import READY
 from .rows import RowFactory
+from .waiting import Steps
+
+T = TypeVar("T")
 
 
-class Pool(BasePool):
+class Pool(PoolSteps):
     """A pool of connections for threads.
 
     Nothing is connected until a connection is asked for; the pool grows with the number in use at
@@ -26,7 +31,7 @@ class Pool(BasePool):
 
     dsn, options: as in ``pymy.connect``; they are read once, now.
     min_size: connections that ``idle_timeout`` leaves open, and that ``warm_up()`` and entering a
-        ``with`` block open. Default 0.
+        ``with`` block open. Default 0. Those that end otherwise are replaced on demand.
     max_size: most connections at a time to one server, default 10.
     max_waiting: most requests in line, None (default) for any number.
     acquire_timeout: seconds until a request fails, default 10, None for never: waiting, connecting
@@ -44,7 +49,7 @@ class Pool(BasePool):
     retry_interval: seconds between two connects to a server that is full, default 0.5. One request
         at a time tries.
     retry_queries: how often ``execute()`` runs a statement again after a deadlock or a lock wait
-        that took too long. Default 0.
+        that took too long. Default 0; ``execute(retries=)`` says it for one call.
     leak_timeout: seconds of use after which a connection and where it was acquired are logged to
         "pymy.pool". None (default) for never.
     on_connect: called with each new connection, and again after a reset, whose session is as new.
@@ -84,83 +89,16 @@ class Pool(BasePool):
         wait: False fails at once when no connection is free and none may be opened.
         Raises PoolTimeout, PoolQueueFull, PoolClosed, or what the connect raised.
         """
-        core = self._core(dsn)
-        self._keep_time()
-        ticket = self._tell(core.ask, self._timeout(timeout), wait)
-        try:
-            while (do := ticket.do) is not Do.TAKE:
-                if do is Do.CONNECT:
-                    self._open(core, ticket)
-                elif do is Do.WAIT:
-                    self._await(core, ticket)
-                elif do is Do.REFUSE:
-                    assert ticket.error is not None
-                    raise ticket.error
-                else:
-                    self._tell(core.checked, ticket, self._check(ticket))
-        except BaseException:
-            self._tell(core.cancel, ticket)
-            raise
-        conn: PooledConnection = self._lend(core, ticket)
-        if self._on_acquire is not None:
-            try:
-                self._on_acquire(conn)
-            except BaseException:
-                self.release(conn)
-                raise
+        conn: PooledConnection = self._carry(self._acquiring(dsn, timeout, wait))
         return conn
-
-    def _open(self, core: Bucket, ticket: Ticket) -> None:
-        conn = PooledConnection(core.options)
-        try:
-            conn._carry(conn._connecting, self._within(core.options, ticket))
-            self._greet(conn)
-        except err.Error as exc:
-            conn.abort()
-            self._tell(core.failed, ticket, exc)
-        except BaseException:
-            conn.abort()
-            raise
-        else:
-            self._tell(core.connected, ticket, conn)
-
-    def _greet(self, conn: PooledConnection) -> None:
-        assert conn._transport is not None
-        conn._transport.options = conn._options  # instead of those with this connect's time
-        if self._on_connect is not None:
-            self._on_connect(conn)
-            if conn.in_transaction:
-                conn.commit()
-
-    def _await(self, core: Bucket, ticket: Ticket) -> None:
-        gate = _Gate()
-        ticket.wake = gate.open
-        if self._on_wait is not None:
-            self._on_wait()
-        while ticket.do is Do.WAIT:
-            gate.wait(self._tell(core.patience, ticket))
-            self._tell(core.look, ticket)
-
-    def _check(self, ticket: Ticket) -> bool:
-        assert ticket.slot is not None
-        conn = ticket.slot.link
-        if not conn.is_alive():
-            return False
-        if ticket.do is Do.PING:
-            left = min(ticket.deadline - self._now(), conn.options.cancel_timeout)
-            try:
-                conn._run(ping(conn), max(left, 0.001))
-            except err.Error:
-                return False
-        return True
 
     # -- releasing
 
     def release(self, conn: PooledConnection) -> None:
         """Give a connection back; ``conn`` and its cursors cannot be used any more.
 
-        The session is reset within ``cancel_timeout`` (COM_RESET_CONNECTION and the first
-        statements again: two round trips), then the next in line has it. A broken connection is
+        The session is reset within ``cancel_timeout`` (COM_RESET_CONNECTION, schema and first
+        statements: one write, one round trip), then the next in line has it. A broken connection is
         dropped, one that saw an error of a read-only server too. A statement that was given up is
         settled behind the caller.
         Raises InterfaceError for a connection that was released already, or is of another pool.
@@ -171,41 +109,15 @@ class Pool(BasePool):
         core, slot = back
         if slot.link._session.abandoned:
             # it is being killed, which the caller need not wait for
-            threading.Thread(
-                target=self._clean, args=back, name="pymy-pool-clean", daemon=True
-            ).start()
+            steps = self._cleaning(core, slot)
+            try:
+                threading.Thread(
+                    target=self._carry, args=(steps,), name="pymy-pool-clean", daemon=True
+                ).start()
+            except RuntimeError:  # no more threads, or the program is about to end
+                self._tell(core.cleaned, slot, False)
         else:
-            self._clean(core, slot)
-
-    def _clean(self, core: Bucket, slot: Slot) -> None:
-        conn = slot.link
-        clean = False
-        try:
-            if self._needs_tidying(conn):
-                self._tidy(conn)
-            clean = bool(conn.is_alive())
-        except err.Error:
-            pass
-        except Exception:
-            logger.exception("A hook of the pool failed; the connection is closed")
-        finally:
-            self._tell(core.cleaned, slot, clean)
-
-    def _tidy(self, conn: PooledConnection) -> None:
-        if self._on_release is not None:
-            self._on_release(conn)
-        freshen(conn)
-        conn._run(tidy(conn, self.reset_on_release), conn.options.cancel_timeout)
-        if self.reset_on_release:
-            conn._renew_session()
-            self._greet(conn)
-
-    def _discard(self, link: Any) -> None:
-        if link._session.state is READY:
-            with suppress(err.Error, OSError):
-                link.close()
-        else:
-            link.abort()
+            self._carry(self._cleaning(core, slot))
 
     # -- shortcuts
 
@@ -216,29 +128,19 @@ class Pool(BasePool):
         *,
         dsn: str | None = None,
         timeout: float | None = None,
+        retries: int | None = None,
     ) -> Any:
         """Run one statement on a connection of the pool, commit it, and return its cursor.
 
-        The rows are in the cursor; the connection went back. A statement of which nothing reached
-        the server is sent again on another connection; ``retry_queries`` says how often one is run
-        again after a deadlock or lock wait time-out: it was the whole of its transaction.
+        The rows of its first result are in the cursor; the connection went back. A statement of
+        which nothing reached the server is sent again on another connection. After a deadlock or a
+        lock wait that took too long (errors whose ``retry`` is QUERY or TRANSACTION) it is run
+        again: it was the whole of its transaction, but for a CALL with autocommit on.
 
         timeout: seconds for the statement, as in ``Connection.execute``.
+        retries: how often it is run again, instead of ``retry_queries``.
         """
-        attempts = Attempts(self.retry_queries, self.limits.max_size)
-        while True:
-            with self.connection(dsn=dsn) as conn:
-                executed = False
-                try:
-                    cursor = conn.cursor(self._buffered(conn.cursorclass))
-                    cursor.execute(query, args, timeout=timeout)
-                    executed = True
-                    if conn.in_transaction:
-                        conn.commit()
-                    return cursor
-                except err.Error as exc:
-                    if not attempts.again(exc, executed):
-                        raise
+        return self._carry(self._executing(query, args, dsn, timeout, retries))
 
     def stream(
         self,
@@ -247,13 +149,14 @@ class Pool(BasePool):
         *,
         dsn: str | None = None,
         row_factory: RowFactory[Any] | None = None,
+        timeout: float | None = None,
     ) -> Iterator[Any]:
         """Iterate over a result in flat memory; the connection goes back at its end.
 
         Close the iterator when you leave it early. See ``Connection.stream``.
         """
         with self.connection(dsn=dsn) as conn:
-            yield from conn.stream(query, args, row_factory=row_factory)
+            yield from conn.stream(query, args, row_factory=row_factory, timeout=timeout)
 
     @contextmanager
     def transaction(
@@ -277,19 +180,11 @@ class Pool(BasePool):
 
     def warm_up(self, size: int | None = None) -> None:
         """Open connections until the pool has ``size`` of them, default ``min_size``."""
-        wanted = self.limits.min_size if size is None else size
-        held = []
-        try:
-            while self.stats().size < wanted:
-                held.append(self.acquire())
-        finally:
-            for conn in held:
-                conn.release()
+        self._carry(self._warming(size))
 
     def clear(self) -> None:
         """Close the idle connections now, and those in use when they come back."""
-        for core in list(self._cores.values()):
-            self._tell(core.clear)
+        self._clear()
 
     def close(self, timeout: float | None = 10.0) -> None:
         """Refuse requests from now on, wait for connections in use, and close them all.
@@ -302,19 +197,6 @@ class Pool(BasePool):
             logger.warning("The pool's users kept connections for %g s after close()", timeout)
         self.terminate()
 
-    def terminate(self) -> None:
-        """Close the pool and all connections at once; what they run fails."""
-        self._shut()
-        for conn in self._evicted():
-            conn.abort()
-
-    def _shut(self) -> None:
-        self._closed = True
-        if self._stop is not None:
-            self._stop.open()
-        for core in list(self._cores.values()):
-            self._tell(core.close)
-
     def __enter__(self) -> Pool:
         self.warm_up()
         return self
@@ -323,14 +205,49 @@ class Pool(BasePool):
         self.close()
 
     def __del__(self) -> None:
-        if not self._closed and any(core.slots for core in self._cores.values()):
-            warnings.warn("unclosed pool: call close()", ResourceWarning, 2, self)
-            for core in self._cores.values():
-                for slot in core.slots:
-                    if slot.link is not None:
-                        slot.link.abort()
+        super().__del__()
         if self._stop is not None:
             self._stop.open()
+
+    # -- how a step waits
+
+    def _carry(self, steps: Steps[T]) -> T:
+        """Take steps to their end."""
+        try:
+            pause = next(steps)
+            while True:
+                try:
+                    answer = pause()
+                except BaseException as exc:
+                    pause = steps.throw(exc)
+                else:
+                    pause = steps.send(answer)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    def _make(self, options: Options) -> PooledConnection:
+        return PooledConnection(options)
+
+    def _dial(self, conn: PooledConnection, options: Options) -> None:
+        conn._carry(conn._connecting, options)
+
+    def _sleep(self, core: Bucket, ticket: Ticket) -> None:
+        gate = _Gate()
+        ticket.wake = gate.open
+        patience = self._tell(core.patience, ticket)
+        if ticket.do is Do.WAIT:
+            gate.wait(patience)
+
+    def _tidy(self, conn: PooledConnection, conversation: Conversation[None]) -> None:
+        conn._run(conversation, conn.options.cancel_timeout)
+
+    def _discard(self, link: Any) -> None:
+        if link._session.state is READY:
+            with suppress(err.Error, OSError):
+                link.close()
+        else:
+            link.abort()
 
     # -- what BasePool asks for
 
@@ -346,18 +263,23 @@ class Pool(BasePool):
             self._lock.release()
             self._find_lost()
 
+    def _shut(self) -> None:
+        super()._shut()
+        if self._stop is not None:
+            self._stop.open()
+
     def _start_over(self) -> None:
-        super()._start_over()
         self._lock = threading.Lock()
         self._stop = None
+        super()._start_over()
 
     def _keep_time(self) -> None:
         """Start the thread that looks at the clock, if any limit needs one."""
         interval = self._tick_interval()
-        if interval is None or self._stop is not None or self._closed:
+        if interval is None or self._stop is not None:
             return
         with self._lock:
-            if self._stop is not None:
+            if self._stop is not None or self._closed:
                 return
             self._stop = _Gate()
         threading.Thread(
@@ -383,7 +305,9 @@ class _Gate:
             self._closed.release()
 
     def wait(self, timeout: float | None) -> bool:
-        return self._closed.acquire(timeout=-1 if timeout is None else timeout)
+        return self._closed.acquire(
+            timeout=-1 if timeout is None else min(timeout, threading.TIMEOUT_MAX)
+        )
 
 
 def _tick_along(pool: weakref.ref[Pool], stop: _Gate, interval: float) -> None:

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
 from .. import err
-from ..basepool import Leased
+from ..baselease import Leased
 from ..constants import CR
 from ..options import Options
 from .connections import Connection
@@ -23,6 +23,7 @@ class PooledConnection(Leased, Connection):
     """A connection of a pool: ``close()`` and the end of ``async with`` give it back."""
 
     _pool: Pool | None = None
+    _cursorclass = Cursor
 
     def __init__(self, options: Options) -> None:
         self._transport = None

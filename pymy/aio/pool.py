@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import warnings
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
-from contextlib import asynccontextmanager, nullcontext, suppress
-from typing import Any
+from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
+from typing import Any, TypeVar
 
 from .. import err
-from ..basepool import Attempts, BasePool, Bucket, freshen, logger, ping, tidy
+from ..basepool import Bucket, logger
 from ..constants import CR
-from ..poolstate import Do, PoolStats, Slot, Ticket
+from ..options import Options
+from ..poolstate import PoolStats, Ticket
+from ..poolsteps import PoolSteps
+from ..protocol.needs import Conversation
 from ..rows import RowFactory
-from .cursors import SSCursor
+from ..waiting import Steps, finish
 from .lease import Checkout, PooledConnection
 from .results import Running
 
+T = TypeVar("T")
 
-class Pool(BasePool):
+
+class Pool(PoolSteps):
     """A pool of connections for tasks.
 
     It belongs to the event loop that uses it first. Hooks may be coroutine functions. See
@@ -28,12 +32,14 @@ class Pool(BasePool):
     """
 
     _loop: asyncio.AbstractEventLoop | None = None
-    _empty: asyncio.Future[None] | None = None
     _clock: asyncio.TimerHandle | None = None
 
     def _prepare(self) -> None:
         self._lock = nullcontext()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._empty = asyncio.Event()
+        self._cleaners: set[asyncio.Task[None]] = set()
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._closers: set[asyncio.Task[None]] = set()
 
     # -- acquiring
 
@@ -52,83 +58,8 @@ class Pool(BasePool):
     async def _acquire(
         self, dsn: str | None, timeout: float | None, wait: bool
     ) -> PooledConnection:
-        self._bind()
-        core = self._core(dsn)
-        ticket = self._tell(core.ask, self._timeout(timeout), wait)
-        try:
-            while (do := ticket.do) is not Do.TAKE:
-                if do is Do.CONNECT:
-                    await self._open(core, ticket)
-                elif do is Do.WAIT:
-                    await self._await(core, ticket)
-                elif do is Do.REFUSE:
-                    assert ticket.error is not None
-                    raise ticket.error
-                else:
-                    self._tell(core.checked, ticket, await self._check(ticket))
-        except BaseException:
-            self._tell(core.cancel, ticket)
-            raise
-        conn: PooledConnection = self._lend(core, ticket)
-        if self._on_acquire is not None:
-            try:
-                await _called(self._on_acquire, conn)
-            except BaseException:
-                self.release(conn)
-                raise
+        conn: PooledConnection = await self._carry(self._acquiring(dsn, timeout, wait))
         return conn
-
-    async def _open(self, core: Bucket, ticket: Ticket) -> None:
-        conn = PooledConnection(core.options)
-        try:
-            await conn._connect(self._within(core.options, ticket))
-            await self._greet(conn)
-        except err.Error as exc:
-            conn.abort()
-            self._tell(core.failed, ticket, exc)
-        except BaseException:
-            conn.abort()
-            raise
-        else:
-            self._tell(core.connected, ticket, conn)
-
-    async def _greet(self, conn: PooledConnection) -> None:
-        assert conn._transport is not None
-        conn._transport.options = conn._options  # instead of those with this connect's time
-        if self._on_connect is not None:
-            await _called(self._on_connect, conn)
-            if conn.in_transaction:
-                await conn.commit()
-
-    async def _await(self, core: Bucket, ticket: Ticket) -> None:
-        loop = asyncio.get_running_loop()
-        if self._on_wait is not None:
-            await _called(self._on_wait)
-        while ticket.do is Do.WAIT:
-            waiter = loop.create_future()
-            ticket.wake = wake = _waker(waiter)
-            left = self._tell(core.patience, ticket)
-            timer = None if left is None else loop.call_later(left, wake)
-            try:
-                await waiter
-            finally:
-                ticket.wake = None
-                if timer is not None:
-                    timer.cancel()
-            self._tell(core.look, ticket)
-
-    async def _check(self, ticket: Ticket) -> bool:
-        assert ticket.slot is not None
-        conn = ticket.slot.link
-        if not conn.is_alive():
-            return False
-        if ticket.do is Do.PING:
-            left = min(ticket.deadline - self._now(), conn.options.cancel_timeout)
-            try:
-                await conn._run(ping(conn), max(left, 0.001))
-            except err.Error:
-                return False
-        return True
 
     # -- releasing
 
@@ -136,59 +67,25 @@ class Pool(BasePool):
         """Give a connection back; ``conn`` and its cursors cannot be used any more.
 
         It is reset behind the caller. ``await`` what is returned to wait for that; cancelling it
-        changes nothing.
+        changes nothing. Outside of the pool's loop the connection is closed instead.
         """
-        self._bind()
+        running = asyncio._get_running_loop()
+        if running is not None:
+            self._bind()
+        back = self._take_back(conn)
         assert self._loop is not None
         done = self._loop.create_future()
-        back = self._take_back(conn)
-        if back is None:
-            done.set_result(None)
-        elif not self._needs_tidying(back[1].link):
-            core, slot = back
-            self._tell(core.cleaned, slot, slot.link.is_alive())
-            done.set_result(None)
-        else:
+        if back is not None and running is not None and self._needs_tidying(back[1].link):
             wake = _waker(done)
-            self._spawn(self._clean(*back)).add_done_callback(lambda task: wake())
+            work = self._carry(self._cleaning(*back))
+            self._spawn(work, self._cleaners).add_done_callback(lambda task: wake())
+            return done
+        if back is not None and running is not None:
+            finish(self._cleaning(*back))  # which has nothing to wait for
+        elif back is not None:
+            self._tell(back[0].cleaned, back[1], False)
+        done.set_result(None)
         return done
-
-    async def _clean(self, core: Bucket, slot: Slot) -> None:
-        conn = slot.link
-        clean = False
-        try:
-            await self._tidy(conn)
-            clean = conn.is_alive()
-        except (err.Error, TimeoutError):
-            pass
-        except Exception:
-            logger.exception("A hook of the pool failed; the connection is closed")
-        finally:
-            self._tell(core.cleaned, slot, clean)
-
-    async def _tidy(self, conn: PooledConnection) -> None:
-        if self._on_release is not None:
-            await _called(self._on_release, conn)
-        freshen(conn)
-        # of which the wait for another task's statement may be a part
-        async with asyncio.timeout(conn.options.cancel_timeout):
-            await conn._run(tidy(conn, self.reset_on_release))
-        if self.reset_on_release:
-            conn._renew_session()
-            await self._greet(conn)
-
-    def _discard(self, link: Any) -> None:
-        if link._session.usable() and self._loop is not None and self._loop.is_running():
-            self._spawn(link.ensure_closed())
-        else:
-            link.abort()
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        assert self._loop is not None
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
 
     # -- shortcuts
 
@@ -199,30 +96,14 @@ class Pool(BasePool):
         *,
         dsn: str | None = None,
         timeout: float | None = None,
+        retries: int | None = None,
     ) -> Running[Any]:
         """Run one statement on a connection of the pool, commit it, and return its cursor.
 
         ``await`` it for the cursor, or ``async for row in pool.execute(...)``.
         """
-        return Running(self._executed(query, args, dsn, timeout), _rows)
-
-    async def _executed(
-        self, query: str | bytes, args: Any, dsn: str | None, timeout: float | None
-    ) -> Any:
-        attempts = Attempts(self.retry_queries, self.limits.max_size)
-        while True:
-            async with self.connection(dsn=dsn) as conn:
-                executed = False
-                try:
-                    cursor = conn.cursor(self._buffered(conn.cursorclass))
-                    await cursor.execute(query, args, timeout=timeout)
-                    executed = True
-                    if conn.in_transaction:
-                        await conn.commit()
-                    return cursor
-                except err.Error as exc:
-                    if not attempts.again(exc, executed):
-                        raise
+        steps = self._executing(query, args, dsn, timeout, retries)
+        return Running(self._carry(steps), _rows)
 
     def stream(
         self,
@@ -231,28 +112,30 @@ class Pool(BasePool):
         *,
         dsn: str | None = None,
         row_factory: RowFactory[Any] | None = None,
+        timeout: float | None = None,
     ) -> Running[AsyncGenerator[Any, None]]:
         """Iterate over a result in flat memory; the connection goes back at its end.
 
         ``await`` sends the statement at once and gives the iterator.
         """
-        return Running(self._streamed(query, args, dsn, row_factory), lambda rows: rows)
 
-    async def _streamed(
-        self,
-        query: str | bytes,
-        args: Any,
-        dsn: str | None,
-        row_factory: RowFactory[Any] | None,
-    ) -> AsyncGenerator[Any, None]:
-        conn = await self._acquire(dsn, None, True)
-        cursor = conn.cursor(SSCursor, row_factory=row_factory)
-        try:
-            await cursor.execute(query, args)
-        except BaseException:
-            conn.close()
-            raise
-        return _rows_and_release(cursor, conn)
+        async def lend_rows() -> AsyncGenerator[Any, None]:
+            async with (
+                self.connection(dsn=dsn) as conn,
+                aclosing(
+                    await conn.stream(query, args, row_factory=row_factory, timeout=timeout)
+                ) as rows,
+            ):
+                yield None  # closing it ends the lease from here on, whether rows are read or not
+                async for row in rows:
+                    yield row
+
+        async def begun() -> AsyncGenerator[Any, None]:
+            rows = lend_rows()
+            await anext(rows)
+            return rows
+
+        return Running(begun(), lambda rows: rows)
 
     @asynccontextmanager
     async def transaction(
@@ -276,21 +159,12 @@ class Pool(BasePool):
 
     async def warm_up(self, size: int | None = None) -> None:
         """Open connections until the pool has ``size`` of them, default ``min_size``."""
-        wanted = self.limits.min_size if size is None else size
-        held: list[PooledConnection] = []
-        try:
-            while self.stats().size < wanted:
-                held.append(await self.acquire())
-        finally:
-            back = [conn.release() for conn in held]
-            for done in back:
-                await done
+        await self._carry(self._warming(size))
 
     def clear(self) -> asyncio.Future[None]:
         """Close the idle connections now, and those in use when they come back."""
         self._bind()
-        for core in self._cores.values():
-            self._tell(core.clear)
+        self._clear()
         return asyncio.shield(asyncio.ensure_future(self._settle()))
 
     def close(self, timeout: float | None = 10.0) -> asyncio.Future[None]:
@@ -300,14 +174,13 @@ class Pool(BasePool):
         """
         self._bind()
         self._shut()
-        return asyncio.shield(self._spawn(self._close(timeout)))
+        return asyncio.shield(self._spawn(self._close(timeout), self._closers))
 
     async def _close(self, timeout: float | None) -> None:
         if not self._drained():
-            self._empty = asyncio.get_running_loop().create_future()
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
-                    await self._empty
+                    await self._empty.wait()
         if not self._drained():
             logger.warning("The pool's users kept connections for %g s after close()", timeout)
         self.terminate()
@@ -315,44 +188,31 @@ class Pool(BasePool):
 
     async def wait_closed(self) -> None:
         """Wait for the end of a ``close()`` that was not awaited."""
+        for closing in list(self._closers):
+            await asyncio.shield(closing)
         await self._settle()
 
     async def _settle(self) -> None:
+        """Wait for the connections that are being cleaned or say goodbye."""
         me = asyncio.current_task()
-        while others := [task for task in self._tasks if task is not me]:
+        while others := [task for task in self._cleaners | self._leaving if task is not me]:
             await asyncio.wait(others)
 
     def terminate(self) -> None:
-        """Close the pool and all connections at once; what they run fails."""
-        self._shut()
-        for conn in self._evicted():
-            conn.abort()
-
-    def _shut(self) -> None:
-        self._closed = True
-        if self._clock is not None:
-            self._clock.cancel()
-        for core in self._cores.values():
-            self._tell(core.close)
+        super().terminate()
+        if self._loop is not None and not self._loop.is_closed():
+            for task in self._cleaners:  # else a hook that never ends would go on
+                task.cancel()
 
     def __await__(self) -> Generator[Any, Any, Pool]:
         return self.__aenter__().__await__()
 
     async def __aenter__(self) -> Pool:
-        self._bind()
         await self.warm_up()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
-
-    def __del__(self) -> None:
-        if not self._closed and any(core.slots for core in self._cores.values()):
-            warnings.warn("unclosed pool: call close()", ResourceWarning, 2, self)
-            for core in self._cores.values():
-                for slot in core.slots:
-                    if slot.link is not None:
-                        slot.link.abort()
 
     # -- aiomysql's names
 
@@ -371,14 +231,77 @@ class Pool(BasePool):
         """Idle connections."""
         return self.stats().idle
 
+    # -- how a step waits
+
+    async def _carry(self, steps: Steps[T]) -> T:
+        """Take steps to their end."""
+        try:
+            pause = next(steps)
+            while True:
+                try:
+                    answer = pause()
+                    if inspect.isawaitable(answer):
+                        answer = await answer
+                except BaseException as exc:
+                    pause = steps.throw(exc)
+                else:
+                    pause = steps.send(answer)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    def _make(self, options: Options) -> PooledConnection:
+        return PooledConnection(options)
+
+    def _dial(self, conn: PooledConnection, options: Options) -> Coroutine[Any, Any, None]:
+        return conn._connect(options)
+
+    async def _sleep(self, core: Bucket, ticket: Ticket) -> None:
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+        ticket.wake = wake = _waker(waiter)
+        left = self._tell(core.patience, ticket)
+        timer = None if left is None else loop.call_later(left, wake)
+        try:
+            await waiter
+        finally:
+            ticket.wake = None
+            if timer is not None:
+                timer.cancel()
+
+    async def _tidy(self, conn: PooledConnection, conversation: Conversation[None]) -> None:
+        # of which the wait for another task's statement may be a part
+        async with asyncio.timeout(conn.options.cancel_timeout):
+            await conn._run(conversation)
+
+    def _discard(self, link: Any) -> None:
+        if link._session.usable() and self._loop is not None and self._loop.is_running():
+            self._spawn(link.ensure_closed(), self._leaving)
+        else:
+            link.abort()
+
+    def _spawn(
+        self, work: Coroutine[Any, Any, None], among: set[asyncio.Task[None]]
+    ) -> asyncio.Task[None]:
+        assert self._loop is not None
+        task = self._loop.create_task(work)
+        among.add(task)
+        task.add_done_callback(among.discard)
+        return task
+
     # -- what BasePool asks for
+
+    def _shut(self) -> None:
+        super()._shut()
+        if self._clock is not None:
+            self._clock.cancel()
 
     def _bind(self) -> None:
         """Take the running loop for the pool's own; connections cannot move to another."""
         running = asyncio.get_running_loop()
+        self._check_process()
         if self._loop is None:
             self._loop = running
-            self._keep_time()
         elif self._loop is not running:
             raise err.InterfaceError(
                 CR.CR_BAD_PARAMETER,
@@ -391,8 +314,7 @@ class Pool(BasePool):
         return self._loop.time()
 
     def _idle_now(self) -> None:
-        if self._empty is not None and not self._empty.done():
-            self._empty.set_result(None)
+        self._empty.set()
 
     def _report_lost(self) -> None:
         # a destructor runs anywhere, even within the core
@@ -400,18 +322,25 @@ class Pool(BasePool):
             self._loop.call_soon_threadsafe(self._sweep)
 
     def _start_over(self) -> None:
+        self._loop = self._clock = None
+        self._prepare()
         super()._start_over()
-        self._tasks = set()
+
+    def _core(self, dsn: str | None) -> Bucket:
+        self._bind()
+        return super()._core(dsn)
 
     def _keep_time(self) -> None:
         interval = self._tick_interval()
-        if interval is not None and self._loop is not None and not self._closed:
+        if interval is not None and self._clock is None and not self._closed:
+            assert self._loop is not None
             self._clock = self._loop.call_later(interval, _tick, weakref.ref(self))
 
 
 def _tick(pool: weakref.ref[Pool]) -> None:
     found = pool()
     if found is not None and not found._closed:
+        found._clock = None
         found._tick()
         found._keep_time()
 
@@ -424,24 +353,9 @@ def _waker(waiter: asyncio.Future[None]) -> Callable[[], None]:
     return wake
 
 
-async def _called(hook: Callable[..., Any], *args: Any) -> None:
-    answer = hook(*args)
-    if inspect.isawaitable(answer):
-        await answer
-
-
 async def _rows(cursor: Any) -> AsyncGenerator[Any, None]:
     async for row in cursor:
         yield row
-
-
-async def _rows_and_release(cursor: Any, conn: PooledConnection) -> AsyncGenerator[Any, None]:
-    try:
-        async with cursor:
-            async for row in cursor:
-                yield row
-    finally:
-        conn.close()
 
 
 def create_pool(

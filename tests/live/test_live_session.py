@@ -89,6 +89,34 @@ def test_reset_after_set_character_set(conn):
     assert one(conn, "select %s", ("😀",)) == "😀"
 
 
+@pytest.mark.parametrize("options", [{}, {"compress": "zlib"}, {"charset": "latin1"}])
+def test_reset_brings_the_schema_back(connect, db, options):
+    conn = connect(**options)
+    for change in (conn.select_db, lambda name: conn.query(f"use {name}")):
+        change("information_schema")
+        conn.reset()
+        assert one(conn, "select database()") == db == conn.db
+
+
+def test_reset_leaves_a_schema_for_none(connect, server):
+    conn = connect(server.dsn_for(""))
+    conn.select_db("information_schema")
+    conn.reset()
+    assert (one(conn, "select database()"), conn.db) == (None, None)
+
+
+def test_reset_when_the_schema_is_gone(connect, db, server):
+    conn = connect()
+    with pymy.connect(server.dsn) as admin:
+        admin.query(f"drop database {db}")
+    with pytest.raises(pymy.OperationalError) as caught:
+        conn.reset()
+    assert caught.value.errno == ER.BAD_DB_ERROR
+    assert not conn.open
+    with pymy.connect(server.dsn) as admin:
+        admin.query(f"create database {db}")
+
+
 def test_reset_in_the_middle_of_results(connect):
     conn = connect(multi_statements=True)
     conn.execute("select 1; select 2")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import pymy
+
+# the scripted server lies with the tests of the transports
+sys.path.insert(0, str(Path(__file__).parent.parent / "transports"))
 
 
 @pytest.fixture
@@ -54,3 +59,17 @@ def direct(dsn: str) -> Iterator[pymy.Connection]:
     """A connection of no pool."""
     with pymy.connect(dsn, autocommit=True) as conn:
         yield conn
+
+
+@pytest.fixture
+def pool_of(dsn: str) -> Iterator[Callable[..., pymy.Pool]]:
+    """Make pools of threads, which end with the test."""
+    pools = []
+
+    def make(url: str = dsn, **settings: Any) -> pymy.Pool:
+        pools.append(pymy.Pool(url, **settings))
+        return pools[-1]
+
+    yield make
+    for pool in pools:
+        pool.terminate()

@@ -230,7 +230,7 @@ def test_server_restart(extra_server, run, balanced):
             await pool.warm_up(3)
             busy = await pool.acquire()
             restart = asyncio.to_thread(server.restart)
-            asking = [pool._executed("select 1", None, None, None) for _ in range(5)]
+            asking = [pool.execute("select 1") for _ in range(5)]
             done = await asyncio.gather(restart, *asking, return_exceptions=True)
             # what was under way may fail; what comes afterwards does not
             assert all(
@@ -252,16 +252,18 @@ def test_more_clients_than_the_server_takes(extra_server, run, balanced):
 
     async def main():
         async with Pool(
-            server.tcp_dsn, max_size=150, acquire_timeout=5, retry_interval=0.2
+            server.tcp_dsn, max_size=150, acquire_timeout=60, retry_interval=0.2
         ) as pool:
-            done = await asyncio.gather(
-                *(pool._acquire(None, None, True) for _ in range(130)), return_exceptions=True
+            held = await asyncio.gather(*(pool._acquire(None, None, True) for _ in range(100)))
+            with pytest.raises(pymy.OperationalError) as caught:
+                for _ in range(2):  # one more for an administrator
+                    held.append(await pool.acquire(wait=False))
+            assert caught.value.errno == 1040
+            refused = await asyncio.gather(
+                *(pool._acquire(None, 5, True) for _ in range(30)), return_exceptions=True
             )
-            refused = [result for result in done if isinstance(result, Exception)]
-            held = [result for result in done if not isinstance(result, Exception)]
             assert {error.errno for error in refused} == {1040}
             assert {type(error) for error in refused} == {pymy.OperationalError}
-            assert len(held) in (100, 101)
             # those that come back serve those that the server refuses
             asking = [pool._acquire(None, None, True) for _ in range(20)]
             later = asyncio.gather(*asking)

@@ -20,19 +20,6 @@ from pymy import cursors
 from pymy.pool import Pool
 
 
-@pytest.fixture
-def pool_of(dsn):
-    pools = []
-
-    def make(url=dsn, **settings):
-        pools.append(Pool(url, **settings))
-        return pools[-1]
-
-    yield make
-    for pool in pools:
-        pool.terminate()
-
-
 def test_lazy_and_reused(pool_of, balanced):
     pool = pool_of()
     assert pool.size == 0
@@ -410,60 +397,6 @@ def test_shortcuts(pool_of, direct):
     assert pool.stats().in_use == 0
     with pytest.raises(pymy.ProgrammingError, match="stream"):
         pool_of(cursorclass=cursors.SSCursor).execute("select 1")
-
-
-@pytest.fixture
-def stumbling(pool_of):
-    """A pool whose procedure p fails with a number, so many times."""
-
-    def make(errno, times, **settings):
-        pool = pool_of(autocommit=True, **settings)
-        pool.execute("create table runs (n int) engine=myisam")
-        pool.execute("create table t (n int) engine=innodb")
-        pool.execute(
-            "create procedure p() begin insert into runs values (1); insert into t values (1); "
-            f"if (select count(*) from runs) <= {times} then "
-            f"signal sqlstate '40001' set mysql_errno = {errno}; end if; end"
-        )
-        return pool
-
-    return make
-
-
-@pytest.mark.parametrize(
-    ("errno", "retries", "runs"), [(1213, 2, 3), (1213, 0, 1), (1205, 2, 3), (1146, 2, 1)]
-)
-def test_retry_queries(stumbling, errno, retries, runs):
-    pool = stumbling(errno, 2, retry_queries=retries)
-    if runs == 3:
-        pool.execute("call p()")
-    else:
-        with pytest.raises(pymy.Error) as caught:
-            pool.execute("call p()")
-        assert caught.value.errno == errno
-    assert pool.execute("select count(*) from runs").fetchone() == (runs,)
-
-
-def test_unsent_statement_is_sent_on_another_connection(pool_of):
-    cut = []
-
-    def hook(conn):
-        if not cut:
-            cut.append(conn.thread_id())
-            conn._sock.shutdown(socket.SHUT_RDWR)
-
-    pool = pool_of(on_acquire=hook)
-    (thread,) = pool.execute("select connection_id()").fetchone()
-    assert cut
-    assert thread not in cut
-
-
-def test_sent_statement_is_not_sent_again(pool_of):
-    pool = pool_of(autocommit=True, retry_queries=5)
-    with pytest.raises(pymy.OperationalError) as caught:
-        pool.execute("kill connection_id()")
-    assert caught.value.sent
-    assert pool.stats().connected == 1
 
 
 def test_hooks(pool_of, eventually):

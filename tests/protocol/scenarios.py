@@ -13,7 +13,7 @@ from typing import Any
 from pymy import err
 from pymy.options import Options, SSLMode
 from pymy.protocol import commands, handshake
-from pymy.protocol.handshake import Credentials
+from pymy.protocol.handshake import Credentials, ResetWays
 from pymy.protocol.needs import Conversation
 from pymy.protocol.query import fetch_batch, next_result, query
 from pymy.protocol.result import Result
@@ -267,6 +267,19 @@ SCENARIOS = [
             lambda session, options: handshake.change_user(
                 session, options, Credentials((b"wrong",), ATTRIBUTES)
             ),
+        ],
+        {"init_command": "set @a = 1", "autocommit": True},
+    ),
+    Scenario(
+        "reset-together",
+        [
+            ask("start transaction with consistent snapshot"),
+            ask("set @a = 2, @b = 3"),
+            ask("use mysql"),
+            lambda session, options: handshake.reset(
+                session, options, credentials(), ResetWays(together=True)
+            ),
+            ask("select @a, @b, database(), @@autocommit, @@character_set_client"),
         ],
         {"init_command": "set @a = 1", "autocommit": True},
     ),

@@ -314,35 +314,6 @@ def test_p25_a_failed_change_of_user_ends_the_connection(answer: bytes) -> None:
     assert session.state is State.BROKEN
 
 
-def test_reset() -> None:
-    session = agreed_session(variables={"a": "1"}, schema="old")
-    line = Line(session, [framed(ok()), SETUP])
-    line.run(handshake.reset(session, options(database="shop"), credentials()))
-    assert line.sent.startswith(framed(b"\x1f", 0))
-    assert (session.variables, session.schema, session.state) == ({}, "shop", State.READY)
-
-
-def test_reset_on_servers_without_it() -> None:
-    session = agreed_session()
-    line = Line(
-        session, [framed(error(ER.UNKNOWN_COM_ERROR, "unknown command")), framed(ok()), SETUP]
-    )
-    line.run(handshake.reset(session, options(), credentials()))
-    assert line.sent[5:].startswith(bytes(line.sent[5:8]) + b"\0\x11me\0")
-
-
-@pytest.mark.parametrize(
-    ("answer", "state"), [(error(1053, "bye"), State.BROKEN), (error(1064), State.READY),
-                          (b"\xfe\0\0\0\0", State.BROKEN)],
-)  # fmt: skip
-def test_reset_that_fails(answer: bytes, state: State) -> None:
-    session = agreed_session()
-    line = Line(session, [framed(answer)])
-    with pytest.raises(err.Error):
-        line.run(handshake.reset(session, options(), credentials()))
-    assert session.state is state
-
-
 # compression
 
 
