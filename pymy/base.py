@@ -84,8 +84,13 @@ class BaseConnection(err.Classes):
 
     def _take_converters(self, conv: Mapping[Any, Any] | None) -> None:
         chosen = converters.conversions if conv is None else conv
-        self.encoders = {key: value for key, value in chosen.items() if isinstance(key, type)}
-        self._decoders = {key: value for key, value in chosen.items() if key not in self.encoders}
+        if chosen == converters.default_conversions:  # nearly always, and soon told
+            self.encoders = converters.default_encoders.copy()
+            self._decoders = converters.default_decoders.copy()
+        else:
+            classes = {key for key in chosen if isinstance(key, type)}
+            self.encoders = {key: chosen[key] for key in chosen if key in classes}
+            self._decoders = {key: chosen[key] for key in chosen if key not in classes}
         self._decoders_lent = False
 
     @property
@@ -106,8 +111,10 @@ class BaseConnection(err.Classes):
     def _refresh_decoding(self) -> None:
         default, given = converters.default_decoders, self._decoders
         overrides, missing = {}, frozenset[Any]()
-        if given != default:  # seldom, and looking costs less
-            overrides = {key: value for key, value in given.items() if default.get(key) != value}
+        if given != default:
+            overrides = {
+                key: value for key, value in given.items() if default.get(key) is not value
+            }
             missing = frozenset(key for key in default if key not in given)
         options = self._options
         self._session.heads.clear()

@@ -459,9 +459,10 @@ decoders: dict[int, Decoder] = {
     FIELD_TYPE.NEWDECIMAL: Decimal,
 }
 
-default_encoders: Mapping[Any, Callable[..., str]] = MappingProxyType(dict(encoders))
+default_encoders = MappingProxyType[Any, Callable[..., str]](dict(encoders))
 """What `encoders` held at import: another object was put there by the user."""
-default_decoders: Mapping[int, Decoder] = MappingProxyType(dict(decoders))
+default_decoders = MappingProxyType[Any, Decoder](dict(decoders))
 """What `decoders` held at import: another object in `conv` overrides the row decoder."""
 
 conversions: dict[Any, Callable[..., Any]] = {**encoders, **decoders}
+default_conversions = MappingProxyType(dict(conversions))

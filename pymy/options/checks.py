@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from .. import charset as charsets
@@ -82,14 +83,16 @@ MAX_TIMEOUT = 31_536_000  # a year, as in PyMySQL
 MAX_PACKET = 1 << 30  # the servers' own bound
 
 
+_values = attrgetter(*_TYPES)
+
+
 def _type(name: str, value: object, wanted: str) -> TypeError:
     # The value itself may be a secret.
     return TypeError(f"{name} is {wanted}, not {type(value).__name__}")
 
 
 def _check_types(options: Options) -> None:
-    for name, (types, wanted) in _TYPES.items():
-        value = getattr(options, name)
+    for value, (name, (types, wanted)) in zip(_values(options), _TYPES.items(), strict=True):
         if type(value) not in types and not (
             isinstance(value, types) and not isinstance(value, bool)
         ):
@@ -127,6 +130,8 @@ def _check_address(options: Options) -> None:
 
 
 def _is_unicode(text: str) -> bool:
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:

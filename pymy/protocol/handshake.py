@@ -20,6 +20,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pymy import err
 from pymy.constants import CLIENT, COMMAND, CR, ER, SERVER_STATUS
@@ -214,15 +215,17 @@ def text(session: Session, value: str) -> bytes:
 
 
 def attribute_list(attributes: Mapping[str, str]) -> bytes:
-    pairs = b""
-    for name, value in attributes.items():
-        pair = lenenc_bytes(name.encode()) + lenenc_bytes(value.encode())
-        if len(pairs) + len(pair) > ATTRIBUTES_LIMIT:
-            raise err.ProgrammingError(
-                CR.CR_BAD_PARAMETER,
-                f"connection_attributes hold more than {ATTRIBUTES_LIMIT} bytes; shorten them",
-            )
-        pairs += pair
+    return _attribute_list(tuple(attributes.items()))
+
+
+@lru_cache(8)  # connections of one program have the same
+def _attribute_list(attributes: tuple[tuple[str, str], ...]) -> bytes:
+    pairs = b"".join(lenenc_bytes(text.encode()) for pair in attributes for text in pair)
+    if len(pairs) > ATTRIBUTES_LIMIT:
+        raise err.ProgrammingError(
+            CR.CR_BAD_PARAMETER,
+            f"connection_attributes hold more than {ATTRIBUTES_LIMIT} bytes; shorten them",
+        )
     return lenenc_bytes(pairs)
 
 

@@ -172,10 +172,11 @@ def _session_changes(reader: Reader) -> list[SessionChange]:
         entry = Reader(reader.lenenc_bytes())
         if kind == TRACK_SYSTEM_VARIABLE:
             # MariaDB may put several pairs into one entry
-            while entry.left():
-                name = entry.lenenc_bytes().decode("utf-8", "replace")
-                value = entry.lenenc_bytes().decode("utf-8", "replace")
-                changes.append(SessionChange(kind, name, value))
+            texts = [text.decode("utf-8", "replace") for text in entry.strings()]
+            if len(texts) % 2:
+                raise malformed("a system variable without its value")
+            pairs = zip(texts[::2], texts[1::2], strict=True)
+            changes += [SessionChange(kind, name, value) for name, value in pairs]
         elif kind <= TRACK_TRANSACTION_STATE:
             if kind == TRACK_GTIDS:
                 entry.take(1)  # encoding specification, always 0

@@ -48,6 +48,9 @@ class Reader:
         return piece
 
     def integer(self, width: int) -> int:
+        if width == 1 and self.pos < len(self.data):
+            self.pos += 1
+            return self.data[self.pos - 1]
         return int.from_bytes(self.take(width), "little")
 
     def lenenc(self) -> int:
@@ -63,6 +66,22 @@ class Reader:
 
     def lenenc_bytes(self) -> bytes:
         return self.take(self.lenenc())
+
+    def strings(self) -> list[bytes]:
+        """Take the lenenc strings that are left, in one go: a login's answer has dozens."""
+        data, end = self.data, len(self.data)
+        found = []
+        while self.pos < end:
+            start = self.pos + 1
+            size = data[self.pos]
+            if size > 0xFA:
+                size = self.lenenc()
+                start = self.pos
+            self.pos = start + size
+            if self.pos > end:
+                raise malformed("a packet shorter than its own lengths say", data)
+            found.append(data[start : self.pos])
+        return found
 
     def until_nul(self) -> bytes:
         """Take up to the next NUL, or the rest where the NUL is missing (old servers, P23)."""

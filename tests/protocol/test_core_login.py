@@ -236,15 +236,6 @@ def test_names_that_are_none(charset: str, collation: str | None, match: str) ->
         names_clause(charset, collation)
 
 
-def test_a_variable_that_is_none() -> None:
-    session = new_session()
-    line = Line(session, [framed(greeting(), 0), framed(ok(), 2)])
-    chosen = options()
-    object.__setattr__(chosen, "session_variables", {"a; drop": 1})
-    with pytest.raises(err.ProgrammingError, match="is not a variable's name"):
-        line.run(connect(session, chosen, credentials()))
-
-
 @pytest.mark.parametrize("permit", [True, False])
 def test_expired_passwords(permit: bool) -> None:
     session = new_session()
