@@ -1,6 +1,6 @@
 # make demo    see pymy work against a real MariaDB
 # make test    every test, on real MariaDB and MySQL servers
-# make lint    ruff;  make types: mypy;  make clean: back to what git has
+# make lint    ruff;  make types: mypy and pyright;  make clean: back to what git has
 #
 # PYTHON=python3.12 chooses the interpreter, ARGS="-k tls" goes to pytest, JOBS=4 sets its workers.
 
@@ -33,6 +33,7 @@ lint: $(VENV)/.with-dev
 
 types: $(VENV)/.with-dev
 	$(bin)/mypy
+	$(bin)/pyright
 
 clean:
 	rm -rf $(VENV) .tox .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist *.egg-info

@@ -33,7 +33,8 @@ def rows_of_a_connection() -> None:
 def rows_of_a_cursor(conn: pymy.Connection) -> None:
     assert_type(conn.cursor(), Cursor[Tuple])
     assert_type(conn.cursor(DictCursor), DictCursor)
-    assert_type(conn.cursor(SSCursor), SSCursor[Any])
+    streaming: SSCursor[Tuple] = conn.cursor(SSCursor)
+    assert_type(streaming.fetchone(), Tuple | None)
     assert_type(conn.cursor(row_factory=rows.dataclass_row(Item)), Cursor[Item])
     assert_type(conn.cursor(SSCursor, row_factory=rows.dataclass_row(Item)), SSCursor[Item])
 

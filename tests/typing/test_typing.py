@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -15,36 +16,44 @@ HERE = Path(__file__).parent
 IN_SIGNATURES = {"row_factory", "cursorclass"}
 
 
-@pytest.fixture(scope="module")
-def reported(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, int]]:
-    """Where mypy finds errors, as (file, line)."""
-    found = subprocess.run(
-        [
-            *(
-                sys.executable,
-                "-m",
-                "mypy",
-                "--strict",
-                "--no-error-summary",
-                "--hide-error-context",
-            ),
-            *("--cache-dir", tmp_path_factory.mktemp("mypy")),
-            *(HERE / "good.py", HERE / "bad.py"),
-        ],
+FILES = [HERE / "good.py", HERE / "bad.py"]
+Places = set[tuple[str, int]]
+
+
+def run(*command: object) -> str:
+    ended = subprocess.run(
+        [sys.executable, "-m", *map(str, command), *FILES],
         cwd=HERE.parent.parent,
         capture_output=True,
         text=True,
     )
-    assert found.returncode == 1, found.stdout + found.stderr
-    places = (line.split(":")[:3] for line in found.stdout.splitlines() if ": error: " in line)
-    return {(Path(name).name, int(line)) for name, line, *_ in places}
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    return ended.stdout
 
 
-def test_what_must_pass(reported: set[tuple[str, int]]) -> None:
+def by_mypy(cache: Path) -> Places:
+    lines = run("mypy", "--strict", "--no-error-summary", "--cache-dir", cache).splitlines()
+    places = (line.split(":")[:2] for line in lines if ": error: " in line)
+    return {(Path(name).name, int(line)) for name, line in places}
+
+
+def by_pyright(cache: Path) -> Places:
+    found = json.loads(run("pyright", "--outputjson"))["generalDiagnostics"]
+    return {(Path(each["file"]).name, each["range"]["start"]["line"] + 1) for each in found}
+
+
+@pytest.fixture(scope="module", params=[by_mypy, by_pyright])
+def reported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Places:
+    """Where a type checker finds errors, as (file, line)."""
+    found: Places = request.param(tmp_path_factory.mktemp("cache"))
+    return found
+
+
+def test_what_must_pass(reported: Places) -> None:
     assert {place for place in reported if place[0] != "bad.py"} == set()
 
 
-def test_what_must_fail(reported: set[tuple[str, int]]) -> None:
+def test_what_must_fail(reported: Places) -> None:
     lines = (HERE / "bad.py").read_text(encoding="utf-8").splitlines()
     wanted = {number for number, line in enumerate(lines, 1) if line.endswith("# error")}
     assert wanted
