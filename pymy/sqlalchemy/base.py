@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from sqlalchemy import util
@@ -9,6 +11,7 @@ from sqlalchemy.dialects.mysql.base import MySQLDialect, MySQLExecutionContext
 from sqlalchemy.engine import URL
 
 import pymy
+from pymy.converters import conversions, encoders
 from pymy.options.dsn import bad_option, take_parameter
 
 from .types import VECTOR
@@ -24,6 +27,19 @@ _NOT_HERE = {
 
 # SQLAlchemy's names for the parts of ssl={...}, in the URLs of its other drivers.
 _SSL_DICT = ("ca", "capath", "cert", "key", "cipher")
+
+
+def _typed(keyword: str, cls: type) -> Callable[[Any, Any], str]:
+    return lambda value, mapping: f"{keyword} {encoders[cls](value, mapping)}"
+
+
+# With its type in front of it, a bound date in the list of a SELECT comes back as a date, not text.
+_CONVERSIONS: Mapping[Any, Any] = conversions | {
+    datetime.date: _typed("DATE", datetime.date),
+    datetime.datetime: _typed("TIMESTAMP", datetime.datetime),
+    datetime.time: _typed("TIME", datetime.time),
+    datetime.timedelta: _typed("TIME", datetime.timedelta),
+}
 
 
 class ExecutionContext(MySQLExecutionContext):
@@ -74,6 +90,7 @@ class PymyDialect(MySQLDialect):
         if check_hostname is not None:
             parts = {name: found.pop(f"ssl_{name}", None) for name in _SSL_DICT}
             found["ssl"] = parts | {"check_hostname": util.asbool(check_hostname)}
+        found["conv"] = _CONVERSIONS
         # what UPDATE matched, not what it changed: SQLAlchemy counts on it
         found["client_found_rows"] = True
         return [], found
