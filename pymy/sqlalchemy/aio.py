@@ -62,8 +62,17 @@ class AdaptedConnection(AsyncAdapt_terminate, AsyncAdapt_dbapi_connection):
     def get_autocommit(self) -> bool:
         return bool(self._connection.get_autocommit())
 
+    def xid(self, *parts: Any) -> Any:
+        return self._connection.xid(*parts)
+
     def tpc_recover(self) -> Any:
         return await_only(self._connection.tpc_recover())
+
+    def tpc_commit(self, xid: Any) -> None:
+        await_only(self._connection.tpc_commit(xid))
+
+    def tpc_rollback(self, xid: Any) -> None:
+        await_only(self._connection.tpc_rollback(xid))
 
     def character_set_name(self) -> str:
         return str(self._connection.character_set_name())

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from sqlalchemy import util
+from sqlalchemy.dialects.mysql import INET4, INET6
 from sqlalchemy.dialects.mysql.base import MySQLDialect, MySQLExecutionContext
 from sqlalchemy.engine import URL
 
@@ -67,7 +68,13 @@ class PymyDialect(MySQLDialect):
     #: What the connection's ``cursor()`` takes for a cursor that reads rows as they are fetched.
     unbuffered_cursor: ClassVar[Any]
 
-    ischema_names: dict[str, Any] = {**MySQLDialect.ischema_names, "vector": VECTOR}
+    # what SHOW CREATE TABLE may name beyond what SQLAlchemy looks for
+    ischema_names: dict[str, Any] = {
+        **MySQLDialect.ischema_names,
+        "inet4": INET4,
+        "inet6": INET6,
+        "vector": VECTOR,
+    }
 
     def retrieve_dbapi_version(self, dbapi: Any) -> Any:
         return util.parse_version_string(pymy.__version__)
@@ -126,6 +133,24 @@ class PymyDialect(MySQLDialect):
 
     def detect_autocommit_setting(self, dbapi_conn: Any) -> bool:
         return bool(dbapi_conn.get_autocommit())
+
+    def do_commit_twophase(
+        self, connection: Any, xid: Any, is_prepared: bool = True, recover: bool = False
+    ) -> None:
+        if not recover:
+            return super().do_commit_twophase(connection, xid, is_prepared)
+        driver = connection.connection
+        driver.rollback()  # what has happened here since may not be open then
+        driver.tpc_commit(driver.xid(1, xid, ""))
+
+    def do_rollback_twophase(
+        self, connection: Any, xid: Any, is_prepared: bool = True, recover: bool = False
+    ) -> None:
+        if not recover:
+            return super().do_rollback_twophase(connection, xid, is_prepared)
+        driver = connection.connection
+        driver.rollback()
+        driver.tpc_rollback(driver.xid(1, xid, ""))
 
     def do_recover_twophase(self, connection: Any) -> list[str]:
         """List the prepared transactions that SQLAlchemy can name: format 1, without a branch."""

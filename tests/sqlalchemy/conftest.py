@@ -14,8 +14,10 @@ collect_ignore = ["suite"]
 
 
 @pytest.fixture
-def url(dsn: str) -> sa.URL:
+def url(dsn: str, db: str) -> sa.URL:
     """The test's database, as SQLAlchemy's URL of the blocking dialect."""
+    with pymy.connect(dsn) as conn:
+        conn.execute(f"alter database {db} character set utf8mb4")  # MariaDB's default was latin1
     return sa.make_url(dsn).set(drivername="mysql+pymy")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 # how SQLAlchemy's suite makes and drops databases on these servers
-import sqlalchemy.dialects.mysql.provision
+import sqlalchemy.dialects.mysql.provision  # noqa: F401
 
 sys.path.insert(0, str(Path(__file__).parent))
 pytest.register_assert_rewrite("sqlalchemy.testing.assertions")
