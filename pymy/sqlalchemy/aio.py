@@ -124,7 +124,7 @@ class AsyncMySQLDialect(PymyDialect):
         dbapi_connection.terminate()
 
     def get_driver_connection(self, connection: Any) -> Any:
-        return connection._connection
+        return connection.driver_connection
 
 
 class AsyncMariaDBDialect(MariaDBDialect, AsyncMySQLDialect):

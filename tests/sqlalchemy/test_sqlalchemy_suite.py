@@ -82,8 +82,8 @@ def title(server: Any) -> str:
 INTRODUCTION = """\
 ## SQLAlchemy
 
-SQLAlchemy's suite for dialects that are not its own; no test fails. What is skipped the server lacks,
-or SQLAlchemy's code for it, [each with its reason](../tests/sqlalchemy/suite/requirements.py).
+SQLAlchemy's suite for dialects that are not its own; no test fails. What is skipped the server
+lacks, or SQLAlchemy's code for it: [the reasons](../tests/sqlalchemy/suite/requirements.py).
 
     tox -e sqlalchemy,sqlalchemy20 -- --write-docs
 
