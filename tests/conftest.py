@@ -138,7 +138,7 @@ class Servers:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--write-docs", action="store_true", help="write docs/authentication.md (without -n)"
+        "--write-docs", action="store_true", help="write what the tests found into docs/ (no -n)"
     )
 
 

@@ -315,18 +315,28 @@ def parse_dsn(url: str) -> dict[str, Any]:
     for item in filter(None, query.split("&")):
         key, has_value, text = item.partition("=")
         key = _decode(key, "parameter name")
-        name = key.replace("-", "_")
-        name = ALIASES.get(name, name)
-        if name not in PARSERS:
-            if "@" in query:
-                raise _misplaced_at()
-            raise bad_option(
-                f"URL: unknown parameter {key!r}.{suggestion(name, [*PARSERS, *ALIASES])}"
-            )
-        if name in found:
-            raise bad_option(f"URL: {name} is given twice.")
-        if not has_value and not may_stand_alone(name):
-            raise bad_option(f"URL: {name} needs a value.")
-        value = _decode(text, f"value of {name}") if has_value else "true"
-        found[name] = parse_text(name, value, "URL")
+        if "@" in query and parameter_name(key) not in PARSERS:
+            raise _misplaced_at()
+        take_parameter(found, key, _decode(text, f"value of {key}") if has_value else None)
     return found
+
+
+def parameter_name(key: str) -> str:
+    """Return the option that a parameter of a URL means, which may not exist."""
+    name = key.replace("-", "_")
+    return ALIASES.get(name, name)
+
+
+def take_parameter(found: dict[str, Any], key: str, text: str | None) -> None:
+    """Add a URL's parameter to the options found so far; None is a parameter without a value.
+
+    Raises ProgrammingError for an unknown one, one that was found before and a wrong value.
+    """
+    name = parameter_name(key)
+    if name not in PARSERS:
+        raise bad_option(f"URL: unknown parameter {key!r}.{suggestion(name, [*PARSERS, *ALIASES])}")
+    if name in found:
+        raise bad_option(f"URL: {name} is given twice.")
+    if text is None and not may_stand_alone(name):
+        raise bad_option(f"URL: {name} needs a value.")
+    found[name] = parse_text(name, "true" if text is None else text, "URL")

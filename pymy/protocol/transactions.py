@@ -6,7 +6,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from pymy import err
-from pymy.constants import CR, ER
+from pymy.constants import CR, ER, SERVER_STATUS
 from pymy.protocol.kinds import Decoding
 from pymy.protocol.needs import Conversation
 from pymy.protocol.query import query
@@ -100,6 +100,10 @@ class Branch:
 # XAER_RMFAIL, XA_RBROLLBACK, XA_RBTIMEOUT, XA_RBDEADLOCK: as numbers, since ER is a large table
 _ROLLBACK_ONLY = frozenset({1399, 1402, 1613, 1614})
 
+_AUTOCOMMIT_OR_TRANSACTION = int(
+    SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT | SERVER_STATUS.SERVER_STATUS_IN_TRANS
+)
+
 
 def xa_start(session: Session, xid: Xid) -> Conversation[Branch]:
     yield from run(session, f"XA START {xid.sql()}")
@@ -122,7 +126,7 @@ def xa_commit(session: Session, branch: Branch) -> Conversation[None]:
     """Commit a prepared transaction, or an open one in one phase."""
     yield from _xa_end(session, branch)
     one_phase = "" if branch.phase is Phase.PREPARED else " ONE PHASE"
-    yield from run(session, f"XA COMMIT {branch.xid.sql()}{one_phase}")
+    yield from _run_outside(session, f"XA COMMIT {branch.xid.sql()}{one_phase}")
 
 
 def xa_rollback(session: Session, branch: Branch) -> Conversation[None]:
@@ -133,11 +137,30 @@ def xa_rollback(session: Session, branch: Branch) -> Conversation[None]:
         if exc.errno not in _ROLLBACK_ONLY:
             raise
     try:
-        yield from run(session, f"XA ROLLBACK {branch.xid.sql()}")
+        yield from _run_outside(session, f"XA ROLLBACK {branch.xid.sql()}")
     except err.Error as exc:
         # before XA PREPARE nobody else could have ended it: it went with a failed commit
         if exc.errno != ER.XAER_NOTA or branch.phase is Phase.PREPARED:
             raise
+
+
+def _run_outside(session: Session, statement: str) -> Conversation[None]:
+    """Run the end of a branch, which MariaDB refuses for another session's with autocommit off."""
+    try:
+        yield from run(session, statement)
+        return
+    except err.Error as exc:
+        if exc.errno != ER.XAER_OUTSIDE or session.status & _AUTOCOMMIT_OR_TRANSACTION:
+            raise
+    session.indivisible = True  # or autocommit would stay on
+    yield from run(session, "SET AUTOCOMMIT=1")
+    try:
+        yield from run(session, statement)
+    except err.Error:
+        if session.usable():
+            yield from run(session, "SET AUTOCOMMIT=0")
+        raise
+    yield from run(session, "SET AUTOCOMMIT=0")
 
 
 def xa_recover(session: Session) -> Conversation[list[Xid]]:

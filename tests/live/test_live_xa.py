@@ -74,14 +74,19 @@ def test_tpc_rollback(table, other, xid, prepared):
     assert values(other) == [5, 5]
 
 
+@pytest.mark.parametrize("autocommit", [True, False])
 @pytest.mark.parametrize("outcome", ["commit", "rollback"])
-def test_tpc_recover_from_another_connection(table, other, xid, outcome, needs, eventually):
+def test_tpc_recover_from_another_connection(
+    table, connect, xid, outcome, autocommit, needs, eventually
+):
     needs("XA transactions that outlive their session")
+    other = connect(autocommit=autocommit)
     table.tpc_begin(xid)
     table.query("update t set a = 1")
     table.tpc_prepare()
     table.close()
     eventually(lambda: _ends(other, xid, outcome))  # once the server has ended the session
+    assert other.get_autocommit() is autocommit
     assert values(other) == ([1, 1] if outcome == "commit" else [0, 0])
 
 
