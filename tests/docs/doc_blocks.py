@@ -47,14 +47,29 @@ def run(block: Block, namespace: dict[str, Any]) -> None:
     """Execute a block; where a line ends in ``# -> text``, its value must print so."""
     # As many lines in front as in the document: tracebacks name the right one.
     source = "\n" * (block.line - 1) + block.text
-    lines = source.splitlines()
-    for statement in ast.parse(source, str(block.path)).body:
-        said = _SAYS.search(lines[(statement.end_lineno or 1) - 1])
-        if isinstance(statement, ast.Expr) and said is not None:
-            code = compile(ast.Expression(statement.value), str(block.path), "eval")
-            value = repr(eval(code, namespace))
-            place = f"{block.path.name}, line {statement.lineno}"
-            assert value == said[1], f"{place}: says {said[1]}, is {value}"
-        else:
-            module = ast.Module([statement], type_ignores=[])
-            exec(compile(module, str(block.path), "exec"), namespace)
+    tree = Checking(source).visit(ast.parse(source, str(block.path)))
+    ast.fix_missing_locations(tree)
+
+    def check(value: Any, text: str, line: int) -> None:
+        assert repr(value) == text, f"{block.path.name}, line {line}: says {text}, is {value!r}"
+
+    namespace[CHECK] = check
+    exec(compile(tree, str(block.path), "exec"), namespace)
+
+
+CHECK = "_check"
+
+
+class Checking(ast.NodeTransformer):
+    """Makes of an expression that says what it gives a call that compares, wherever it stands."""
+
+    def __init__(self, source: str) -> None:
+        self.lines = source.splitlines()
+
+    def visit_Expr(self, statement: ast.Expr) -> ast.AST:
+        said = _SAYS.search(self.lines[(statement.end_lineno or 1) - 1])
+        if said is None:
+            return statement
+        arguments = [statement.value, ast.Constant(said[1]), ast.Constant(statement.lineno)]
+        call = ast.Call(ast.Name(CHECK, ast.Load()), arguments, [])
+        return ast.copy_location(ast.Expr(call), statement)
