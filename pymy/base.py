@@ -27,6 +27,7 @@ from .protocol.result import Result
 from .protocol.session import Session
 from .protocol.setup import autocommit, charset_named
 from .sql import LiteralContext, encode, escape_id
+from .times import zone
 from .version import __version__
 
 ANSI_QUOTES = int(SERVER_STATUS.SERVER_STATUS_ANSI_QUOTES)
@@ -141,6 +142,7 @@ class BaseConnection(err.Classes):
                 encoding=self.encoding,
                 charset=self.charset,
                 encoders=self.encoders,
+                time_zone=zone(self._options.time_zone),
                 binary_prefix=self._options.binary_prefix,
                 multibyte_unsafe=True if key[2] else None,
             )

@@ -168,7 +168,8 @@ def escape_datetime(value: datetime.datetime, mapping: Any = None) -> str:
 _isoformat = datetime.datetime.isoformat
 _AWARE = (
     "{!r} has a time zone, which a DATETIME or TIMESTAMP column does not keep: "
-    "convert it to the session's zone and drop it, value.astimezone(zone).replace(tzinfo=None)"
+    "connect with time_zone='UTC', say, to have such values converted to that zone, or drop it "
+    "yourself, value.astimezone(zone).replace(tzinfo=None)"
 )
 
 

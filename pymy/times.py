@@ -5,7 +5,10 @@ Source: https://peps.python.org/pep-0249/#type-objects-and-constructors
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+import re
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 Date = date
 Time = time
@@ -26,3 +29,19 @@ def TimeFromTicks(ticks: float) -> time:
 def TimestampFromTicks(ticks: float) -> datetime:
     """Return the local date and time, in whole seconds, of a number of seconds since the epoch."""
     return datetime.fromtimestamp(ticks // 1)
+
+
+@lru_cache(16)
+def zone(named: str | tzinfo | None) -> tzinfo | None:
+    """Return the zone of "UTC", "+02:00" or "Europe/Vienna"; ValueError where there is none."""
+    if named is None or isinstance(named, tzinfo):
+        return named
+    if named.upper() in ("UTC", "Z"):
+        return UTC
+    if offset := re.fullmatch(r"([+-])([01]?\d):?([0-5]\d)", named):
+        size = timedelta(hours=int(offset[2]), minutes=int(offset[3]))
+        return timezone(-size if offset[1] == "-" else size)
+    try:
+        return ZoneInfo(named)
+    except (OSError, LookupError) as exc:  # a folder of the zones, or none of them
+        raise ValueError(f"no time zone is called {named!r}") from exc

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from enum import IntEnum
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
@@ -150,6 +151,9 @@ class Options:
     row_factory: Any = None
     paramstyle: Literal["pyformat", "qmark", "named"] = "pyformat"
     zero_dates: Literal["str", "none", "raise"] = "str"
+    time_zone: str | tzinfo | None = None
+    """Zone in which datetimes that have one are written, without it: "UTC", "+02:00", a name such
+    as "Europe/Vienna", or a tzinfo. None refuses them. The session's own stays as it is."""
     json: bool = False
     """Decode JSON columns to objects; otherwise they are text."""
     binary_prefix: bool = False

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from datetime import tzinfo
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from .. import charset as charsets
 from ..constants import CLIENT
+from ..times import zone
 from .dsn import SWITCHES, bad_option, suggestion
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ _TYPES: dict[str, _Types] = {
     "ssl_server_hostname": _TEXT_OR_NONE,
     "program_name": _TEXT_OR_NONE,
     "compress": _TEXT_OR_NONE,
+    "time_zone": ((str, tzinfo, _NONE), "the name of a zone, a tzinfo or None"),
     "port": _INT,
     "client_flag": _INT,
     "client_flag_off": _INT,
@@ -243,4 +246,8 @@ def check(options: Options) -> None:
     _check_limits(options)
     _check_charset(options)
     _check_session_variables(options)
+    try:
+        zone(options.time_zone)
+    except ValueError as error:
+        raise bad_option(f"time_zone: {error}.") from None
     _check_tls(options)

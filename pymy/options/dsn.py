@@ -177,6 +177,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
             "program_name",
             "paramstyle",
             "zero_dates",
+            "time_zone",
             "client_flag",
             "read_default_file",
             "read_default_group",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ssl as ssl_module
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class ConnectOptions(TypedDict, total=False):
     conv: Mapping[Any, Any] | None
     cursor_cls: type[Any]
     paramstyle: Literal["pyformat", "qmark", "named"]
+    time_zone: str | tzinfo | None
     zero_dates: Literal["str", "none", "raise"]
     json: bool
     binary_prefix: bool

@@ -108,8 +108,11 @@ class LiteralContext:
             # Whatever type it is registered for: PyMySQL's way to a subclass is
             # conn.encoders[Sub] = conn.encoders[str].
             if any(encoder is known for known in converters.default_encoders.values()):
-                return self._built_in(cls, encoder)
-            return self._registered(encoder)
+                write = self._built_in(cls, encoder)
+            else:
+                write = self._registered(encoder)
+            zoned = self.time_zone is not None and issubclass(cls, datetime.datetime)
+            return self._zoned(write) if zoned else write
         if hasattr(cls, "dtype") and hasattr(cls, "item"):
             return self._scalar
         if issubclass(cls, numbers.Integral):
@@ -137,8 +140,6 @@ class LiteralContext:
         if encoder in (converters.escape_bytes, converters.escape_buffer):
             # Only in UTF-8 is a quote's byte never part of another character.
             return self._long_bytes if self.encoding == "utf-8" and not self.guarded else encoder
-        if encoder is converters.escape_datetime and self.time_zone is not None:
-            return self._zoned
         # Bare slots of C where one does: they are called for every value.
         return (
             int.__repr__ if encoder is converters.escape_int and issubclass(cls, int) else encoder
@@ -213,10 +214,13 @@ class LiteralContext:
     def _enum(self, member: Enum) -> str:
         return self.write(member.value)
 
-    def _zoned(self, value: datetime.datetime) -> str:
-        if value.tzinfo is not None:
-            value = value.astimezone(self.time_zone).replace(tzinfo=None)
-        return converters.escape_datetime(value)
+    def _zoned(self, write: Writer) -> Writer:
+        def in_zone(value: datetime.datetime) -> str:
+            if value.tzinfo is not None:
+                value = value.astimezone(self.time_zone).replace(tzinfo=None)
+            return write(value)
+
+        return in_zone
 
     def _scalar(self, value: Any) -> str:
         # numpy's way, without numpy: a number that knows its dtype and becomes Python's by item().

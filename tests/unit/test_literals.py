@@ -173,6 +173,10 @@ def test_datetimes():
     zoned = LiteralContext(time_zone=dt.timezone(dt.timedelta(hours=2)))
     assert literal(aware, zoned) == "'2024-01-03 01:00:00'"
     assert literal(aware.replace(tzinfo=None), zoned) == "'2024-01-02 23:00:00'"
+    # also where the program writes datetimes by a function of its own
+    own = {dt.datetime: lambda value, mapping: f"TIMESTAMP '{value}'"}
+    typed = dataclasses.replace(zoned, encoders={**zoned.encoders, **own})
+    assert literal(aware, typed) == "TIMESTAMP '2024-01-03 01:00:00'"
     with pytest.raises(DataError, match="not a date"):
         literal(NotATime(2024, 1, 1), DEFAULT)
 
