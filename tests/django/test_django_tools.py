@@ -84,7 +84,7 @@ def test_copy_of_a_database(use, db, server, pool):
 def test_test_database(use, db, pool):
     connection = use(options={"pool": pool})
     connection.ensure_connection()
-    name = connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
+    name = connection.creation.create_test_db(verbosity=0, autoclobber=True)
     try:
         assert name == f"test_{db}"
         with connection.cursor() as cursor:

@@ -35,8 +35,10 @@ def test_atomic_blocks_nest(connection):
 
 
 def test_savepoints_by_hand(connection):
+    # Django 6.1 renamed it
+    begin = getattr(transaction, "savepoint_create", None) or transaction.savepoint
     with transaction.atomic():
-        mark = transaction.savepoint()
+        mark = begin()
         Item.objects.create(name="dropped")
         transaction.savepoint_rollback(mark)
         Item.objects.create(name="kept")
