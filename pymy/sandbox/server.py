@@ -218,6 +218,20 @@ class Server:
         """The only folder that INTO OUTFILE, LOAD DATA INFILE and LOAD_FILE() may use."""
         return self.folder / "files"
 
+    def load_time_zones(self, *names: str) -> None:
+        """Let CONVERT_TZ() and SET time_zone know these zones; all take ten seconds.
+
+        A server starts without any. Names are zoneinfo's, such as "Europe/Berlin"; "UTC" is one.
+        """
+        import zoneinfo
+
+        import pymy
+
+        from .timezones import load_time_zones
+
+        with pymy.connect(self.dsn) as connection:
+            load_time_zones(connection, names or sorted(zoneinfo.available_timezones()))
+
     def is_running(self) -> bool:
         """Tell whether the server process lives."""
         return self._process is not None and self._process.poll()

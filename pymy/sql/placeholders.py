@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
@@ -31,19 +32,36 @@ class Template(NamedTuple):
     size: int
     names: tuple[str, ...] | None
     """None when parameters go by position."""
-    row_lists: tuple[int, ...]
-    """Parameters right behind VALUES, where `(1,2),(3,4)` must not be in parentheses."""
+    places: Mapping[int, Place]
+    """Parameters, by number, whose value is written in a way of its own there."""
+
+
+class Place(Enum):
+    """What stands before a parameter and changes how its value is written."""
+
+    VALUES = "rows, `(1,2),(3,4)`, must not be in parentheses"
+    BINARY = "`_binary`, which is not in the template: bytes bring their own"
+    DEFAULT = "MariaDB keeps a default of bytes as text, with an introducer as the wrong one"
 
 
 def _refuse(message: str) -> ProgrammingError:
     return ProgrammingError(CR.CR_BAD_PARAMETER, message, sent=False)
 
 
-_AFTER_VALUES = re.compile(r"(?:^|[^0-9A-Za-z_$`])VALUES?\Z", re.IGNORECASE)
+# Drivers that write bytes as plain strings need `_binary %s`, which Django writes for them.
+_BEFORE = re.compile(
+    r"(?<![0-9A-Za-z_$`@.])(?:(VALUES?)|(_binary)|DEFAULT\s*\(?)\s*\Z", re.IGNORECASE
+)
 
 
-def _takes_row_list(before: str) -> bool:
-    return _AFTER_VALUES.search(before[-80:].rstrip()[-8:]) is not None
+def _place(before: str) -> tuple[str, Place | None]:
+    """Return what to keep of the text before a parameter, and what kind of place it makes."""
+    found = _BEFORE.search(before, max(len(before) - 80, 0))
+    if found is None:
+        return before, None
+    if found[2]:
+        return before[: found.start()], Place.BINARY
+    return before, Place.VALUES if found[1] else Place.DEFAULT
 
 
 _PERCENT = re.compile(r"%(?:%|s|\(([^()]*)\)s)?")
@@ -56,7 +74,8 @@ def _pyformat(sql: str) -> Template:
     sql = str.__str__(sql)  # a subclass may have a % of its own
     names: list[str] = []
     count = position = 0
-    row_lists = []
+    places: dict[int, Place] = {}
+    pieces = []
     for match in _PERCENT.finditer(sql):
         found = match.group()
         if found == "%%":
@@ -67,18 +86,18 @@ def _pyformat(sql: str) -> Template:
                 f"{piece!r} at offset {match.start()} is not a placeholder: write %s or %(name)s "
                 "for a parameter of any type, and %% for a percent sign"
             )
-        if _takes_row_list(sql[max(position, match.start() - 80) : match.start()]):
-            row_lists.append(count)
+        piece, place = _place(sql[position : match.start()])
+        if place is not None:
+            places[count] = place
+        pieces.append(piece)
         position = match.end()
         count += 1
         if match.group(1) is not None:
             names.append(match.group(1))
     if names and len(names) < count:
         raise _refuse("the statement mixes %s and %(name)s: use one of them")
-    if not names:
-        return Template(sql, count, None, tuple(row_lists))
-    text = _PERCENT.sub(lambda m: "%%" if m.group() == "%%" else "%s", sql)
-    return Template(text, count, tuple(names), tuple(row_lists))
+    text = "%s".join([*pieces, sql[position:]])
+    return Template(text, count, tuple(names) or None, places)
 
 
 @lru_cache(maxsize=512)
@@ -88,15 +107,15 @@ def _tokenized(
     sql = str.__str__(sql)
     pieces: list[str] = []
     names: list[str] = []
-    row_lists = []
+    places: dict[int, Place] = {}
     position = 0
     for match in placeholder_pattern(placeholder, ansi_quotes, no_backslash_escapes).finditer(sql):
         found = match.group()
         if found[0] != placeholder:
             continue
-        piece = sql[position : match.start()]
-        if _takes_row_list(piece):
-            row_lists.append(len(pieces))
+        piece, place = _place(sql[position : match.start()])
+        if place is not None:
+            places[len(pieces)] = place
         pieces.append(piece)
         position = match.end()
         if placeholder == ":":
@@ -104,9 +123,8 @@ def _tokenized(
         else:
             pieces.extend([""] * (len(found) - 1))
     text = "%s".join([piece.replace("%", "%%") for piece in (*pieces, sql[position:])])
-    return Template(
-        text, len(pieces), tuple(names) if placeholder == ":" else None, tuple(row_lists)
-    )
+    by_name = tuple(names) if placeholder == ":" else None
+    return Template(text, len(pieces), by_name, places)
 
 
 def template(sql: str, paramstyle: ParamStyle, context: LiteralContext) -> Template:
@@ -171,6 +189,20 @@ def _row_list(rows: Any, context: LiteralContext) -> str:
     return text
 
 
+def _written_in(found: Template, args: Sequence[Any], context: LiteralContext) -> str:
+    """Put values into a statement where some have a place of their own kind."""
+    values = []
+    for at, value in enumerate(args):
+        place = found.places.get(at)
+        text = _row_list(value, context) if place is Place.VALUES else context.write(value)
+        if place is Place.BINARY and not text.startswith("_binary"):
+            text = f"_binary {text}"
+        elif place is Place.DEFAULT and isinstance(value, (bytes, bytearray, memoryview)):
+            text = f"X'{memoryview(value).hex()}'"
+        values.append(text)
+    return found.text % tuple(values)
+
+
 def interpolate(
     sql: str,
     args: Any,
@@ -199,18 +231,13 @@ def interpolate(
         found = _pyformat(sql)
     else:
         found = template(sql, paramstyle, context)
-    text, size, names, row_lists = found
+    text, size, names, places = found
     if names is not None or not isinstance(args, (tuple, list)) or len(args) != size:
         args = _in_order(found, args, paramstyle)
     writers = context.writers
     try:
-        if row_lists:
-            return text % tuple(
-                [
-                    _row_list(value, context) if at in row_lists else writers[type(value)](value)
-                    for at, value in enumerate(args)
-                ]
-            )
+        if places:
+            return _written_in(found, args, context)
         return text % tuple([writers[type(value)](value) for value in args])
     except ValueError as error:
         refuse_too_long(error)
@@ -222,7 +249,7 @@ def row_formatter(
 ) -> Callable[[Any], str]:
     """Return a function of one row of parameters: `interpolate` with its preparation done once."""
     found = template(sql, paramstyle, context)
-    if found.row_lists:
+    if found.places:
         return lambda row: interpolate(sql, row, paramstyle=paramstyle, context=context)
     text, size, names, _ = found
     writers = context.writers

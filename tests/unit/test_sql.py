@@ -294,6 +294,39 @@ def test_long_statements_are_not_kept():
         assert before == (placeholders._pyformat.cache_info(), placeholders._tokenized.cache_info())
 
 
+@pytest.mark.parametrize(
+    ("before", "value", "expected"),
+    [
+        ("_binary ", b"a'", "_binary X'6127'"),
+        ("_binary\t\t", b"a", "_binary X'61'"),
+        ("a, _BINARY\n", b"a", "a, _binary X'61'"),
+        ("_binary ", bytes(2000), "_binary'\\0\\0"),
+        ("_binary ", "a'", "_binary 'a'''"),
+        ("_binary ", None, "_binary NULL"),
+        ("`_binary` ", b"a", "`_binary` _binary X'61'"),
+        ("not_binary ", b"a", "not_binary _binary X'61'"),
+        ("blob default ", b"a", "blob default X'61'"),
+        ("blob DEFAULT (", bytearray(b"a"), "blob DEFAULT (X'61'"),
+        ("default ", bytes(2000), "default X'0000"),
+        ("default ", "a", "default 'a'"),
+        ("is_default ", b"a", "is_default _binary X'61'"),
+    ],
+)
+@pytest.mark.parametrize("style", ["pyformat", "qmark", "named"])
+def test_introducers_of_bytes(style, before, value, expected):
+    mark, args = {
+        "pyformat": ("%s", (value,)),
+        "qmark": ("?", (value,)),
+        "named": (":v", {"v": value}),
+    }[style]
+    written = interpolate(before + mark, args, paramstyle=style, context=DEFAULT)
+    assert written.startswith(expected) and written.lower().count(
+        "_binary"
+    ) == expected.lower().count("_binary")
+    each = placeholders.row_formatter(before + mark, DEFAULT, style)
+    assert each(args) == written
+
+
 @given(st.lists(st.text() | st.integers() | st.none() | st.binary(), max_size=4), st.booleans())
 def test_all_styles_give_the_same_statement(values, mode):
     context = LiteralContext(no_backslash_escapes=mode)

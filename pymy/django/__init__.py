@@ -1,0 +1,1 @@
+"""Django's database backend on pymy: ``"ENGINE": "pymy.django"``. See docs/django.md."""
