@@ -33,7 +33,7 @@ lint: $(VENV)/.with-dev
 
 types: $(VENV)/.with-dev
 	$(bin)/mypy
-	$(bin)/pyright
+	$(bin)/pyright --pythonpath $(bin)/python
 
 clean:
 	rm -rf $(VENV) .tox .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist *.egg-info

@@ -61,7 +61,7 @@ class DatabaseClient(MySQLClient):
 
 
 def _text(password: Any) -> str:
-    found = password() if callable(password) else password
+    found: Any = password() if callable(password) else password
     return found.decode() if isinstance(found, bytes) else found or ""
 
 

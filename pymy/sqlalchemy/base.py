@@ -46,10 +46,9 @@ _CONVERSIONS: Mapping[Any, Any] = conversions | {
 class ExecutionContext(MySQLExecutionContext):
     """One statement on its way; ``stream_results`` asks it for the unbuffered cursor."""
 
-    dialect: PymyDialect
-
     def create_server_side_cursor(self) -> Any:
-        return self._dbapi_connection.cursor(self.dialect.unbuffered_cursor)
+        dialect: Any = self.dialect
+        return self._dbapi_connection.cursor(dialect.unbuffered_cursor)
 
 
 class PymyDialect(MySQLDialect):

@@ -29,5 +29,5 @@ class VECTOR(UserDefinedType[Sequence[float]]):
     def get_col_spec(self, **options: Any) -> str:
         return "VECTOR" if self.dimensions is None else f"VECTOR({int(self.dimensions)})"
 
-    def bind_processor(self, dialect: Dialect) -> Callable[[Sequence[float] | None], Any]:
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
         return lambda value: None if value is None else array("f", value)

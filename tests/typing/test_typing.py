@@ -38,7 +38,9 @@ def by_mypy(cache: Path) -> Places:
 
 
 def by_pyright(cache: Path) -> Places:
-    found = json.loads(run("pyright", "--outputjson"))["generalDiagnostics"]
+    found = json.loads(run("pyright", "--pythonpath", sys.executable, "--outputjson"))[
+        "generalDiagnostics"
+    ]
     return {(Path(each["file"]).name, each["range"]["start"]["line"] + 1) for each in found}
 
 
