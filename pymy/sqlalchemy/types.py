@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.engine import Dialect
@@ -29,5 +29,5 @@ class VECTOR(UserDefinedType[Sequence[float]]):
     def get_col_spec(self, **options: Any) -> str:
         return "VECTOR" if self.dimensions is None else f"VECTOR({int(self.dimensions)})"
 
-    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+    def bind_processor(self, dialect: Dialect) -> Any:
         return lambda value: None if value is None else array("f", value)
