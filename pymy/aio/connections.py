@@ -343,6 +343,14 @@ class Connection(Transactional, Generic[Row]):
         """Log in as another user on the same link (COM_CHANGE_USER); None keeps what was."""
         await self._run(self._changing_user(user, password, database, charset))
 
+    # -- aiomysql's private pair, by which Tortoise ORM sets its savepoints: always COM_QUERY
+
+    async def _execute_command(self, code: int, sql: str | bytes) -> None:
+        await self.query(sql)
+
+    async def _read_ok_packet(self) -> object:
+        return self.last_ok
+
 
 async def _rows(cursor: Any) -> AsyncGenerator[Any, None]:
     async with cursor:
