@@ -190,6 +190,10 @@ class Connection(Transactional, Generic[Row]):
         """True when the connection cannot be used (aiomysql's name)."""
         return not self.open
 
+    def get_transaction_status(self) -> bool:
+        """Tell whether a transaction is open: ``in_transaction`` under aiomysql's name."""
+        return self.in_transaction
+
     async def __aenter__(self) -> Self:
         return await self._connected()
 
