@@ -16,7 +16,7 @@ from __future__ import annotations
 from . import err
 from .connections import Connection
 from .constants import FIELD_TYPE
-from .converters import escape_dict, escape_sequence, escape_string
+from .converters import escape, escape_dict, escape_sequence, escape_string, string_literal
 from .err import (
     DatabaseError,
     DataError,
@@ -35,10 +35,10 @@ from .err import (
     Retry,
     Warning,
 )
-from .mysqldb import install_as_MySQLdb
 from .options import Options, SSLMode
 from .pool import Pool, PoolStats
 from .sql import Raw, escape_id, format
+from .standins import install_as_aiomysql, install_as_MySQLdb, install_as_pymysql
 from .times import (
     Date,
     DateFromTicks,
@@ -48,7 +48,7 @@ from .times import (
     TimestampFromTicks,
 )
 from .typesets import BINARY, DATE, DATETIME, NUMBER, ROWID, STRING, TIME, TIMESTAMP, DBAPISet
-from .version import __version__
+from .version import __version__, version_info
 
 apilevel = "2.0"
 threadsafety = 1
@@ -59,8 +59,6 @@ Binary = bytes
 
 VERSION_STRING = __version__
 VERSION = (0, 1, 0, "final", 0)
-# What programs written for MySQLdb compare with: Django asks for 2.2.1 at least.
-version_info = (2, 2, 8, "final", 0)
 
 connect = Connect = Connection
 
@@ -123,6 +121,7 @@ __all__ = [
     "apilevel",
     "connect",
     "err",
+    "escape",
     "escape_dict",
     "escape_id",
     "escape_sequence",
@@ -130,7 +129,10 @@ __all__ = [
     "format",
     "get_client_info",
     "install_as_MySQLdb",
+    "install_as_aiomysql",
+    "install_as_pymysql",
     "paramstyle",
+    "string_literal",
     "thread_safe",
     "threadsafety",
     "version_info",

@@ -157,7 +157,7 @@ def escape_date(value: datetime.date, mapping: Any = None) -> str:
 def escape_datetime(value: datetime.datetime, mapping: Any = None) -> str:
     """Return a quoted date and time, microseconds when there are any; DataError for a zone."""
     if value.tzinfo is not None:
-        raise DataError(CR.CR_BAD_PARAMETER, _AWARE.format(value), sent=False)
+        raise DataError(CR.CR_BAD_PARAMETER, _aware(value), sent=False)
     if value != value:  # pandas.NaT
         raise DataError(
             CR.CR_BAD_PARAMETER, f"{value!r} is not a date: pass None for NULL instead", sent=False
@@ -166,17 +166,31 @@ def escape_datetime(value: datetime.datetime, mapping: Any = None) -> str:
 
 
 _isoformat = datetime.datetime.isoformat
-_AWARE = (
-    "{!r} has a time zone, which a DATETIME or TIMESTAMP column does not keep: "
-    "connect with time_zone='UTC', say, to have such values converted to that zone, or drop it "
-    "yourself, value.astimezone(zone).replace(tzinfo=None)"
-)
+
+
+def _aware(value: datetime.datetime | datetime.time) -> str:
+    name = "datetime" if isinstance(value, datetime.datetime) else "time"
+    return (
+        f"{value!r} has a time zone, which a DATETIME, TIMESTAMP or TIME column does not keep: "
+        "connect with time_zone='UTC', say, to have datetimes converted to that zone, or have any "
+        f"zone dropped: conv={{**pymy.converters.conversions, datetime.{name}: "
+        "pymy.converters.drop_zone}"
+    )
+
+
+def drop_zone(value: Any, mapping: Any = None) -> str:
+    """Return a quoted datetime or time without its zone, and without a word about it, as PyMySQL.
+
+    For ``conv={**conversions, datetime.datetime: drop_zone}``, where all zones are the session's.
+    """
+    write = escape_datetime if isinstance(value, datetime.datetime) else escape_time
+    return write(value.replace(tzinfo=None))
 
 
 def escape_time(value: datetime.time, mapping: Any = None) -> str:
     """Return a quoted time of day; DataError when it has a zone."""
     if value.tzinfo is not None:
-        raise DataError(CR.CR_BAD_PARAMETER, _AWARE.format(value), sent=False)
+        raise DataError(CR.CR_BAD_PARAMETER, _aware(value), sent=False)
     return f"'{datetime.time.isoformat(value)}'"
 
 
@@ -250,6 +264,11 @@ def escape_item(val: Any, charset: Any = None, mapping: Mapping[Any, Any] | None
     if encoder is escape_sequence:
         return escape_sequence(val, charset, mapping)
     return encoder(val, mapping)
+
+
+def escape(val: Any, mapping: Mapping[Any, Any] | None = None) -> str:
+    """Return the literal of a value: ``escape_item`` under mysqlclient's name."""
+    return escape_item(val, None, mapping)
 
 
 def escape_sequence(
@@ -407,7 +426,7 @@ def through(x: T) -> T:
 
 
 convert_bit = through
-Thing2Literal = escape_unicode = escape_str
+Thing2Literal = escape_unicode = string_literal = escape_str
 escape_bytes_prefixed = escape_bytes
 
 encoders: dict[Any, Callable[..., str]] = {

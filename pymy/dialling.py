@@ -118,10 +118,12 @@ def _cannot_connect(
         if isinstance(exc, TimeoutError) and exc.errno is None
         else str(exc)
     )
+    advice = "Is the server running, and are host, port or socket right?"
+    if where.startswith("'localhost'"):
+        advice += " localhost means TCP here; unix_socket= takes the path of a socket"
     return err.OperationalError(
         errno,
-        f"Can't connect to MySQL server on {where} ({reason}). "
-        "Is the server running, and are host, port or socket right?",
+        f"Can't connect to MySQL server on {where} ({reason}). {advice}",
         sent=False,
         fatal=True,
     )

@@ -390,7 +390,8 @@ class PoolCore:
         return err.PoolTimeout(
             CR.CR_POOL_TIMEOUT,
             f"No connection was free {how}: all {len(self.slots)} are in use or being opened "
-            f"(max_size={self.limits.max_size}). Release them sooner, or raise max_size",
+            f"(max_size={self.limits.max_size}). Release them sooner, or raise "
+            "max_size or acquire_timeout",
             sent=False,
         )
 

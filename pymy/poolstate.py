@@ -70,7 +70,10 @@ class Limits:
             if not 0 <= value < FOREVER:
                 raise bad_option(f"{spec.name} is 0 or more, not {value}.")
         if not self.max_size:
-            raise bad_option("max_size is 1 or more: a pool of none can give none.")
+            raise bad_option(
+                "max_size is 1 or more: a pool of none can give none. "
+                "For no limit, as aiomysql's maxsize=0, give a large number."
+            )
         if self.min_size > self.max_size:
             raise bad_option(f"min_size {self.min_size} is above max_size {self.max_size}.")
         if self.max_lifetime_jitter > 1:

@@ -1,4 +1,4 @@
-"""PEP 249's constructors of dates and times.
+"""PEP 249's constructors of dates and times, and mysqlclient's readers of them.
 
 Source: https://peps.python.org/pep-0249/#type-objects-and-constructors
 """
@@ -8,7 +8,10 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from functools import lru_cache
+from typing import cast
 from zoneinfo import ZoneInfo
+
+from .converters import parse_date, parse_datetime, parse_time
 
 Date = date
 Time = time
@@ -45,3 +48,18 @@ def zone(named: str | tzinfo | None) -> tzinfo | None:
         return ZoneInfo(named)
     except (OSError, LookupError) as exc:  # a folder of the zones, or none of them
         raise ValueError(f"no time zone is called {named!r}") from exc
+
+
+def DateTime_or_None(text: bytes | bytearray | str) -> datetime | None:
+    """Return a datetime, None for what is none (mysqlclient's name, like the next two)."""
+    return cast("datetime | None", parse_datetime(text, "none"))
+
+
+def Date_or_None(text: bytes | bytearray | str) -> date | None:
+    """Return a date, None for what is none."""
+    return cast("date | None", parse_date(text, "none"))
+
+
+def TimeDelta_or_None(text: bytes | bytearray | str) -> timedelta | None:
+    """Return a timedelta, None for what is none."""
+    return cast("timedelta | None", parse_time(text, "none"))

@@ -144,3 +144,13 @@ def build_context(options: Options) -> ssl.SSLContext:
             _cache.pop(next(iter(_cache)), None)
         _cache[key] = context
     return context
+
+
+def not_started(error: Exception) -> str:
+    """Return the text for a TLS handshake that failed, with the options to look at."""
+    advice = "See the ssl options"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        advice = (
+            "ssl_ca= names the authority to trust; ssl_mode='required' encrypts without asking one"
+        )
+    return f"TLS could not start: {error}. {advice}"

@@ -23,7 +23,7 @@ from .protocol import stopping
 from .protocol.handshake import Credentials
 from .protocol.needs import Conversation, Need
 from .protocol.session import Session
-from .tls import build_context
+from .tls import build_context, not_started
 from .waiting import Deadline, Steps, Waiting, finish
 
 T = TypeVar("T")
@@ -266,7 +266,7 @@ class SocketTransport:
         if not isinstance(exc, (OSError, ValueError)):  # ssl.SSLError is an OSError
             raise exc
         return session.lost(
-            f"TLS could not start: {exc}. See the ssl options",
+            not_started(exc),
             exc,
             errno=CR.CR_SSL_CONNECTION_ERROR,
         )

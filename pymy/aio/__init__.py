@@ -12,6 +12,21 @@
 
 from __future__ import annotations
 
+from ..converters import escape_dict, escape_sequence, escape_string
+from ..err import (
+    DatabaseError,
+    DataError,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    MySQLError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    Warning,
+)
+from ..version import __version__
 from .connections import Connection
 from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
 from .pool import Pool, PoolStats, create_pool
@@ -21,11 +36,26 @@ connect = Connection
 __all__ = [
     "Connection",
     "Cursor",
+    "DataError",
+    "DatabaseError",
     "DictCursor",
+    "Error",
+    "IntegrityError",
+    "InterfaceError",
+    "InternalError",
+    "MySQLError",
+    "NotSupportedError",
+    "OperationalError",
     "Pool",
     "PoolStats",
+    "ProgrammingError",
     "SSCursor",
     "SSDictCursor",
+    "Warning",
+    "__version__",
     "connect",
     "create_pool",
+    "escape_dict",
+    "escape_sequence",
+    "escape_string",
 ]

@@ -191,6 +191,10 @@ class Connection(Transactional, Generic[Row]):
         """True when the connection cannot be used (aiomysql's name)."""
         return not self.open
 
+    def get_transaction_status(self) -> bool:
+        """Tell whether a transaction is open: ``in_transaction`` under aiomysql's name."""
+        return self.in_transaction
+
     async def __aenter__(self) -> Self:
         return await self._connected()
 
@@ -343,6 +347,14 @@ class Connection(Transactional, Generic[Row]):
     ) -> None:
         """Log in as another user on the same link (COM_CHANGE_USER); None keeps what was."""
         await self._run(self._changing_user(user, password, database, charset))
+
+    # -- aiomysql's private pair, by which Tortoise ORM sets its savepoints: always COM_QUERY
+
+    async def _execute_command(self, code: int, sql: str | bytes) -> None:
+        await self.query(sql)
+
+    async def _read_ok_packet(self) -> object:
+        return self.last_ok
 
 
 async def _rows(cursor: Any) -> AsyncGenerator[Any, None]:

@@ -39,6 +39,11 @@ class Cursor(BaseCursor["Connection[Any]", Row]):
     async def _row(self, end: Any) -> Any:
         return self._next_row(end)
 
+    @property
+    def closed(self) -> bool:
+        """True after ``close()`` (aiomysql's name)."""
+        return self.connection is None
+
     async def close(self) -> None:
         """Close the cursor; what it did not read yet is dropped. Closing twice is harmless."""
         connection, self.connection = self.connection, None  # type: ignore[assignment]

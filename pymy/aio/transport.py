@@ -20,7 +20,7 @@ from ..protocol.handshake import Credentials
 from ..protocol.needs import DONE, FILE, READ, TLS, WRITE, Conversation, Need
 from ..protocol.session import Session
 from ..protocol.state import BROKEN, CLOSED
-from ..tls import build_context
+from ..tls import build_context, not_started
 from ..waiting import Deadline
 from .dialling import dial_address
 
@@ -216,7 +216,7 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         except (ssl.SSLError, OSError, ValueError) as exc:
             raise err.OperationalError(
                 CR.CR_SSL_CONNECTION_ERROR,
-                f"TLS could not start: {exc}. See the ssl options",
+                not_started(exc),
                 fatal=True,
             ) from exc
 

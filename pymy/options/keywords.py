@@ -24,6 +24,9 @@ _OTHER = frozenset(
         "read_default_file",
         "read_default_group",
         "named_pipe",
+        "auth_plugin",
+        "echo",
+        "loop",
     ]
 )
 KEYWORDS = frozenset(FIELDS) | _OTHER | frozenset(ALIASES)
@@ -103,7 +106,7 @@ def _clean(layer: Mapping[str, Any]) -> dict[str, Any]:
             continue  # PyMySQL prefers the name to its old alias
         if name in {"ssl_disabled", "named_pipe", "ssl_verify_identity"} and not value:
             continue
-        if name in _BOOLS and isinstance(value, int):
+        if name in _BOOLS | {"local_infile"} and isinstance(value, int):
             value = bool(value)
         found[name] = value
     return found
@@ -300,6 +303,12 @@ def gather(dsn: str | None, keywords: Mapping[str, Any]) -> dict[str, Any]:
         raise NotSupportedError(
             CR.CR_NOT_SUPPORTED, "named_pipe is not supported; use host and port.", sent=False
         )
+
+    # The login plugin to begin with is a guess that saves nothing here: the server names its own.
+    if options.pop("auth_plugin", None) == "mysql_clear_password":
+        options.setdefault("allow_cleartext_password", True)
+    for name in ("echo", "loop"):  # aiomysql's; the loop is the running one
+        options.pop(name, None)
 
     if "unix_socket" in options and options.get("host", "localhost") not in _LOCAL_HOSTS:
         raise bad_option("Give host or unix_socket, not both.")

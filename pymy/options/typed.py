@@ -72,6 +72,7 @@ class ConnectOptions(TypedDict, total=False):
     server_public_key: str | bytes | StrPath | None
     server_public_key_path: StrPath | None
     permit_expired_password: bool
+    auth_plugin: str | None
     auth_plugin_map: Mapping[str, Any] | None
     restricted_auth: Iterable[str] | None
 
@@ -104,3 +105,5 @@ class ConnectOptions(TypedDict, total=False):
     read_default_file: str | None
     read_default_group: str | Sequence[str] | None
     named_pipe: Literal[False] | None
+    echo: bool
+    loop: Any

@@ -45,7 +45,9 @@ def init_db(session: Session, name: bytes) -> Conversation[Ok]:
 def set_option(session: Session, multi_statements: bool) -> Conversation[Ok]:
     """Switch multi statements: 0 = on, 1 = off; answered by EOF or OK."""
     option = 0 if multi_statements else 1
-    return (yield from simple(session, COMMAND.COM_SET_OPTION, option.to_bytes(2, "little")))
+    ok = yield from simple(session, COMMAND.COM_SET_OPTION, option.to_bytes(2, "little"))
+    session.multi_statements = multi_statements
+    return ok
 
 
 def statistics(session: Session) -> Conversation[str]:

@@ -70,6 +70,7 @@ def connect(session: Session, options: Options, credentials: Credentials) -> Con
     session.indivisible = True
     greeting = yield from read_greeting(session)
     session.capabilities = choose_capabilities(options, greeting)
+    session.multi_statements = bool(session.capabilities & CLIENT.MULTI_STATEMENTS)
     if session.capabilities & CLIENT.SSL:
         yield from upgrade_to_tls(session, options)
     login = Login(session, options, credentials.passwords)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -81,7 +81,7 @@ class Decoding:
 
     encoding: Python codec of character_set_results, or None for bytes everywhere (use_unicode off).
     overrides: converters by FIELD_TYPE (they get str, or bytes for binary columns) or by MariaDB's
-        extended type name ("uuid", "inet6", "json").
+        extended type name ("uuid", "inet6", "json"); or pairs of a FLAG mask and a converter.
     missing: FIELD_TYPE numbers whose converter was taken away: their text is left as it came.
     """
 
@@ -110,8 +110,16 @@ class Decoding:
         override = self.overrides.get(column.extended_type or column.extended_format)
         if override is None:
             override = self.overrides.get(code)
+        if isinstance(override, Sequence):
+            override = _by_flags(override, column.flags)
+            if override is None:
+                return self._default(column)
         if override is not None or code in self.missing:
             return self._custom(column, override)
+        return self._default(column)
+
+    def _default(self, column: Column) -> Kind:
+        code = column.type_code
         if code in _INTEGERS:
             return INTEGER
         if code in _STRINGS:
@@ -152,10 +160,17 @@ class Decoding:
         return self.encoding if column.type_code in _STRINGS else "utf-8"
 
     def _custom(self, column: Column, convert: Callable[[Any], Any] | None) -> Kind:
-        codec = self._codec(column)
+        codec = None if convert is bytes else self._codec(column)
         if convert is None:
             return BYTES if codec is None else text_kind(codec)
         return _custom(convert, codec)
+
+
+def _by_flags(
+    choices: Sequence[tuple[int | None, Callable[[Any], Any]]], flags: int
+) -> Callable[[Any], Any] | None:
+    """Choose as mysqlclient does: the first whose FLAG mask meets the column's; None meets all."""
+    return next((convert for mask, convert in choices if mask is None or mask & flags), None)
 
 
 @dataclass(frozen=True)

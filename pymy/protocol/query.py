@@ -20,6 +20,7 @@ from pymy import err
 from pymy.constants import CLIENT, COMMAND, CR, ER
 from pymy.protocol.attributes import Attributes, attribute_block
 from pymy.protocol.columns import parse_column
+from pymy.protocol.hints import add_hint
 from pymy.protocol.infile import send_file
 from pymy.protocol.needs import KILL, READ, Conversation
 from pymy.protocol.packets import is_terminator, parse_eof, parse_ok, parse_terminator
@@ -74,7 +75,11 @@ def query(
     session.statement = sql if session.files_allowed else b""
     session.statement_plain_backslashes = session.no_backslash_escapes
     session.command(COM_QUERY, block + sql)
-    return (yield from read_result(session, stream))
+    try:
+        return (yield from read_result(session, stream))
+    except err.DatabaseError as error:
+        add_hint(session, error, sql)
+        raise
 
 
 def check_size(session: Session, size: int) -> Conversation[None]:

@@ -30,7 +30,7 @@ class Result:
 
     ``rows`` holds the rows read so far; while ``unread`` is true more of them wait on the line.
     The attribute names are PyMySQL's (``affected_rows``, ``insert_id``, ``server_status``,
-    ``warning_count``, ``message``, ``has_next``, ``description``).
+    ``warning_count``, ``message``, ``has_next``, ``fields``, ``description``).
     """
 
     __slots__ = ("failure", "head", "head_ended", "ok", "rows", "streamed", "unread")
@@ -47,6 +47,10 @@ class Result:
     @property
     def columns(self) -> tuple[Column, ...]:
         return self.head.columns if self.head is not None else ()
+
+    @property
+    def fields(self) -> tuple[Column, ...]:
+        return self.columns
 
     @property
     def description(self) -> Description | None:

@@ -77,6 +77,7 @@ class Session(Framing):
         self.progress: Callable[[Progress], object] | None = None
         self.broken_by: err.Error | None = None
         self.files_allowed = False
+        self.multi_statements = False
         self.largest_command = MAX_PAYLOAD
         # unlike any other session's, so that a cursor knows whether its command is still the last
         self.command_number = 0
@@ -125,14 +126,16 @@ class Session(Framing):
         if self.state is CLOSED:
             return err.InterfaceError(
                 CR.CR_CONNECTION_CLOSED,
-                "The connection is closed: open a new one with pymy.connect()",
+                "The connection is closed: open a new one with pymy.connect(), or this one again "
+                "with ping(reconnect=True)",
                 sent=False,
             )
         if self.state is BROKEN:
             reason = f" ({self.broken_by.message})" if self.broken_by is not None else ""
             return err.InterfaceError(
                 CR.CR_SERVER_GONE_ERROR,
-                f"The connection was lost earlier{reason}: open a new one with pymy.connect()",
+                f"The connection was lost earlier{reason}: open a new one with pymy.connect(), "
+                "or this one again with ping(reconnect=True)",
                 sent=False,
                 fatal=True,
             )

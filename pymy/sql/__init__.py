@@ -24,7 +24,7 @@ from .literals import (
     literal,
 )
 from .placeholders import ParamStyle, Template, format, interpolate, row_formatter, template
-from .scripts import SplitValues, batches, infile_names, split_values
+from .scripts import SplitValues, batches, has_several, infile_names, split_values
 from .tokens import Token, tokenize, unquote
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "escape",
     "escape_id",
     "format",
+    "has_several",
     "infile_names",
     "interpolate",
     "literal",

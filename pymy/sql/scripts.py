@@ -196,3 +196,12 @@ def infile_names(
             if token and token.kind == "string":
                 names.append(unquote(token.text, no_backslash_escapes=no_backslash_escapes))
     return names
+
+
+def has_several(sql: str, *, no_backslash_escapes: bool = False) -> bool:
+    """Tell whether something follows the first semicolon of a text."""
+    tokens = tokenize(sql, no_backslash_escapes=no_backslash_escapes)
+    walk = _Walk(tokens)
+    while walk.peek() and not walk.symbol(";"):
+        walk.at += 1
+    return walk.peek() is not None

@@ -180,3 +180,60 @@ def test_mysqlclient_program(server, db):
     )
     assert done.stderr == ""
     assert done.stdout == "done\n"
+
+
+STAND_INS = """
+    import sys
+    import pymy, pymy.aio
+    pymy.install_as_aiomysql()
+    pymy.install_as_MySQLdb()
+
+    import pymysql, pymysql.connections, pymysql.cursors, pymysql.err, pymysql.charset
+    import pymysql.optionfile, pymysql.protocol, pymysql.times, pymysql.converters
+    from pymysql.constants import CLIENT, COMMAND, CR, ER, FIELD_TYPE, FLAG, SERVER_STATUS
+    import aiomysql, aiomysql.cursors, aiomysql.connection, aiomysql.pool
+    import MySQLdb.connections, MySQLdb.cursors, MySQLdb.release, MySQLdb._mysql
+    import MySQLdb.constants.ER, MySQLdb.constants.CR, MySQLdb.constants.FLAG
+    from MySQLdb.times import DateTime_or_None, Date_or_None, TimeDelta_or_None
+    from MySQLdb.converters import Thing2Literal, escape_string
+    from MySQLdb import escape, escape_dict, escape_sequence, string_literal
+    from MySQLdb.release import version_info, __version__
+
+    assert pymysql is MySQLdb is pymy and aiomysql is pymy.aio
+    assert pymysql.err.OperationalError is aiomysql.OperationalError is MySQLdb.OperationalError
+    assert aiomysql.pool.Pool is aiomysql.Pool
+    assert aiomysql.connection.Connection is aiomysql.Connection
+    assert version_info == pymy.version_info
+    assert string_literal("a'b") == escape("a'b", MySQLdb.converters.conversions) == "'a''b'"
+    assert Date_or_None("0000-00-00") is DateTime_or_None("2024-02-30 00:00:00") is None
+    assert TimeDelta_or_None("nonsense") is None and Date_or_None("2024-02-29").day == 29
+    twice = [name for name in sys.modules if name.startswith(("pymysql.", "MySQLdb.", "aiomysql."))
+             and not sys.modules[name].__name__.startswith("pymy.") and name != "MySQLdb._mysql"]
+    assert twice == [], twice
+    print("done")
+"""
+
+
+def test_stand_ins_have_every_submodule():
+    command = [sys.executable, "-W", "error", "-c", textwrap.dedent(STAND_INS)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.stderr, done.stdout) == ("", "done\n")
+
+
+def test_conv_may_choose_by_column_flags(address):
+    """mysqlclient takes lists of (FLAG mask, function) too; Pony gives it one."""
+    from pymy.constants import FIELD_TYPE, FLAG
+    from pymy.converters import conversions
+
+    conv = {**conversions, FIELD_TYPE.BLOB: [(FLAG.BINARY, bytes.hex), (None, str.upper)]}
+    with pymysql.connect(**address, conv=conv) as connection, connection.cursor() as cursor:
+        cursor.execute("create table t (b blob, c text charset utf8mb4)")
+        cursor.execute("insert into t values ('a', 'a')")
+        cursor.execute("select b, c from t")
+        assert cursor.fetchone() == ("61", "A")
+    conv[FIELD_TYPE.BLOB] = [(FLAG.BINARY, bytes)]
+    with pymysql.connect(**address, conv=conv) as connection, connection.cursor() as cursor:
+        cursor.execute("create table u (b blob, c text charset utf8mb4)")
+        cursor.execute("insert into u values ('a', 'a')")
+        cursor.execute("select b, c from u")
+        assert cursor.fetchone() == (b"a", "a")

@@ -35,6 +35,11 @@ ALONE = {
     "Connection.fileno": "the event loop owns the socket",
     "Connection.ensure_closed": "close() cannot say goodbye without awaiting",
     "Connection.closed": "aiomysql's name",
+    "Connection.get_transaction_status": "aiomysql's name",
+    **{
+        f"{cls}.closed": "aiomysql's name"
+        for cls in ("Cursor", "DictCursor", "SSCursor", "SSDictCursor")
+    },
     "Pool.minsize": "aiomysql's name",
     "Pool.maxsize": "aiomysql's name",
     "Pool.freesize": "aiomysql's name",
@@ -104,7 +109,8 @@ def test_calls_that_wait_are_awaited() -> None:
     }
     shared = {name for name in dir(pymy.base.BaseConnection) if not name.startswith("_")}
     assert plain - shared == {
-        "abort", "close", "cursor", "execute", "is_alive", "stream", "transaction", "xid",
+        "abort", "close", "cursor", "execute", "get_transaction_status", "is_alive", "stream",
+        "transaction", "xid",
     }  # fmt: skip
 
 

@@ -172,3 +172,18 @@ def test_infile_names_by_mode():
     assert sql.infile_names("load data local infile 'a\\\\b'") == ["a\\b"]
     assert sql.infile_names("load data local infile 'a\\b'", no_backslash_escapes=True) == ["a\\b"]
     assert sql.infile_names('load data local infile "x"', ansi_quotes=True) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "several"),
+    [
+        ("select 1", False),
+        ("select 1;", False),
+        ("select ';' /* ; */ -- ;", False),
+        ("select 1; -- nothing", False),
+        ("select 1; select 2", True),
+        (";;", True),
+    ],
+)
+def test_has_several(text: str, several: bool) -> None:
+    assert sql.has_several(text) is several
