@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import cast
 from zoneinfo import ZoneInfo
 
-from .converters import parse_date, parse_datetime, parse_time
+from .texts import parse_date, parse_datetime, parse_time
 
 Date = date
 Time = time

@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from pymy import converters
+from pymy import texts
 from pymy.constants import FIELD_TYPE
 from pymy.protocol.columns import Column
 
@@ -70,9 +70,7 @@ INTEGER = Kind("int({piece})", None, int)
 FLOAT = Kind("float({piece})", None, float)
 BYTES = Kind("{piece}", None, bytes)
 DECIMAL = Kind("{call}({piece}.decode())", Decimal, partial(_decoded, Decimal))
-TIME = Kind(
-    "{call}({piece}.decode())", converters.parse_time, partial(_decoded, converters.parse_time)
-)
+TIME = Kind("{call}({piece}.decode())", texts.parse_time, partial(_decoded, texts.parse_time))
 VECTOR = Kind("{call}({piece})", _vector, _vector)
 
 
@@ -101,8 +99,8 @@ class Decoding:
         self.missing = missing
         self.encoding = encoding
         self.string = text_kind(encoding) if use_unicode else BYTES
-        self.datetime = _dated(datetime.fromisoformat, converters.parse_datetime, zero_dates)
-        self.date = _dated(date.fromisoformat, converters.parse_date, zero_dates)
+        self.datetime = _dated(datetime.fromisoformat, texts.parse_datetime, zero_dates)
+        self.date = _dated(date.fromisoformat, texts.parse_date, zero_dates)
 
     def kind(self, column: Column) -> Kind:
         """Choose the kind of one column."""

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pymy import converters
+from pymy import converters, texts
 from pymy.constants import FIELD_TYPE
 from pymy.err import DataError, ProgrammingError
 
@@ -146,25 +146,25 @@ NO_DATETIMES = [
 @pytest.mark.parametrize(("text", "value"), DATETIMES)
 def test_parse_datetime(text, value):
     for policy in ("str", "none", "raise"):
-        assert converters.parse_datetime(text, policy) == value
+        assert texts.parse_datetime(text, policy) == value
 
 
 @pytest.mark.parametrize("text", NO_DATETIMES)
 def test_parse_datetime_policy(text):
-    assert converters.parse_datetime(text) == text
-    assert converters.parse_datetime(text, "none") is None
+    assert texts.parse_datetime(text) == text
+    assert texts.parse_datetime(text, "none") is None
     with pytest.raises(ValueError, match="zero_dates"):
-        converters.parse_datetime(text, "raise")
+        texts.parse_datetime(text, "raise")
 
 
 @pytest.mark.parametrize(
     "text", ["0000-00-00", "2020-00-10", "2007-02-31", "2007-02-01 00:00:00", "-"]
 )
 def test_parse_date_policy(text):
-    assert converters.parse_date(text.encode()) == text
-    assert converters.parse_date(text, "none") is None
+    assert texts.parse_date(text.encode()) == text
+    assert texts.parse_date(text, "none") is None
     with pytest.raises(ValueError, match="zero_dates"):
-        converters.parse_date(text, "raise")
+        texts.parse_date(text, "raise")
 
 
 TIMES = [
@@ -178,19 +178,19 @@ TIMES = [
 
 @pytest.mark.parametrize(("text", "value"), TIMES)
 def test_parse_time(text, value):
-    assert converters.parse_time(text) == value
+    assert texts.parse_time(text) == value
     assert converters.convert_timedelta(text) == value
 
 
 def test_parse_time_policy():
-    assert converters.parse_time("1 02:03:04") == "1 02:03:04"
-    assert converters.parse_time("x", "none") is None
+    assert texts.parse_time("1 02:03:04") == "1 02:03:04"
+    assert texts.parse_time("x", "none") is None
     with pytest.raises(ValueError, match="zero_dates"):
-        converters.parse_time("x", "raise")
+        texts.parse_time("x", "raise")
 
 
 def test_text_that_is_not_ascii_is_a_value_error():
-    for parse in (converters.parse_datetime, converters.parse_date, converters.parse_time):
+    for parse in (texts.parse_datetime, texts.parse_date, texts.parse_time):
         with pytest.raises(ValueError, match="ascii"):
             parse(b"\xff")
 
@@ -218,12 +218,12 @@ def test_convert(function, text, value):
 
 @given(st.timedeltas(-dt.timedelta(hours=838), dt.timedelta(hours=838)))
 def test_timedelta_round_trip(value):
-    assert converters.parse_time(converters.escape_timedelta(value).strip("'"), "raise") == value
+    assert texts.parse_time(converters.escape_timedelta(value).strip("'"), "raise") == value
 
 
 @given(st.datetimes())
 def test_datetime_round_trip(value):
-    assert converters.parse_datetime(converters.escape_datetime(value).strip("'"), "raise") == value
+    assert texts.parse_datetime(converters.escape_datetime(value).strip("'"), "raise") == value
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
