@@ -12,10 +12,18 @@ from .protocol.session import Session
 from .protocol.state import CLOSED
 
 if TYPE_CHECKING:
-    from .basepool import BasePool, Bucket
+    from .basepool import BasePool
 
 _RETIRED = Session()
 _RETIRED.move(CLOSED)
+# What a user still has of a connection that went back.
+_REMAINS = {
+    "_pool": None,
+    "_slot": None,
+    "_transport": None,
+    "_session": _RETIRED,
+    "_retired": True,
+}
 
 
 class Leased:
@@ -26,10 +34,10 @@ class Leased:
     """
 
     _pool: BasePool | None = None
-    _core: Bucket | None = None
     _slot: Slot | None = None
     _retired = False
     _cursorclass: type
+    _pending: Any = None
 
     def _unusable(self) -> err.Error:
         if self._retired:
@@ -42,24 +50,23 @@ class Leased:
         return unusable
 
     def __del__(self) -> None:
+        if self._retired:
+            return
         pool, slot = self._pool, self._slot
         if pool is not None and slot is not None:
-            pool._lose(self._core, slot)
+            pool._lose(slot)
         super().__del__()  # type: ignore[misc]
 
 
 def pass_on(conn: Any) -> Any:
     """Move all of a connection into an heir, and retire what its user holds."""
     heir = object.__new__(type(conn))
-    heir.__dict__.update(conn.__dict__)
-    heir._pool = heir._core = heir._slot = None
-    transport, conn._transport = conn._transport, None
-    conn._session = _RETIRED
-    conn._pool = conn._core = conn._slot = None
-    conn._retired = True
-    if transport is not None:
-        me = weakref.proxy(heir)
-        transport._credentials = lambda: me._credentials()
+    heir.__dict__ = conn.__dict__
+    conn.__dict__ = conn.__dict__ | _REMAINS
+    heir._pool = heir._slot = None
+    if heir._transport is not None:
+        me: Any = weakref.ref(heir)
+        heir._transport._credentials = lambda: me()._credentials()
     return heir
 
 
@@ -68,7 +75,5 @@ def freshen(conn: Any) -> None:
     conn.query_attributes = {}
     conn._result = None
     conn.cursorclass = conn._options.cursorclass or conn._cursorclass
-    lent = conn._decoders_lent
-    conn._take_converters(conn._options.conv)
-    if lent:
-        conn._refresh_decoding()
+    conn._forget_transaction()
+    conn._renew_converters()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -42,10 +41,12 @@ class Pool(PoolSteps):
     max_lifetime: seconds until a connection is closed at its release, None (default) for never;
         shortened by a random part of it, at most ``max_lifetime_jitter`` (0 to 1, default 0.1).
     max_uses: uses after which a connection is closed, None (default) for any number.
-    validate_after: an idle connection is pinged before its use when it rested longer than these
-        seconds, default 0.5; otherwise its socket is looked at. None never pings.
-    reset_on_release: True (default) gives the session its first state back (COM_RESET_CONNECTION);
-        False only rolls an open transaction back.
+    validate_after: an idle connection is pinged before its use when its server was not heard for
+        longer than these seconds, default 0.5; otherwise its socket is looked at. None never pings.
+    reset_on_release: True (default) gives the session its first state back (COM_RESET_CONNECTION).
+        False leaves variables, temporary tables, locks by name and SET TRANSACTION to the next
+        user, and only ends transactions: a ROLLBACK where one is open, or may be, as after an
+        error, and with autocommit off on MySQL, which keeps metadata locks.
     retry_interval: seconds between two connects to a server that is full, default 0.5. One request
         at a time tries.
     retry_queries: how often ``execute()`` runs a statement again after a deadlock or a lock wait
@@ -89,7 +90,9 @@ class Pool(PoolSteps):
         wait: False fails at once when no connection is free and none may be opened.
         Raises PoolTimeout, PoolQueueFull, PoolClosed, or what the connect raised.
         """
-        conn: PooledConnection = self._carry(self._acquiring(dsn, timeout, wait))
+        conn: PooledConnection = self._borrow(dsn, timeout)
+        if conn is None:
+            conn = self._carry(self._acquiring(dsn, timeout, wait))
         return conn
 
     # -- releasing
@@ -100,24 +103,23 @@ class Pool(PoolSteps):
         The session is reset within ``cancel_timeout`` (COM_RESET_CONNECTION, schema and first
         statements: one write, one round trip), then the next in line has it. A broken connection is
         dropped, one that saw an error of a read-only server too. A statement that was given up is
-        settled behind the caller.
+        settled behind the caller. Nothing is sent when no command went out since ``acquire()``.
         Raises InterfaceError for a connection that was released already, or is of another pool.
         """
-        back = self._take_back(conn)
-        if back is None:
+        slot = self._take_back(conn)
+        if slot is None:
             return
-        core, slot = back
         if slot.link._session.abandoned:
             # it is being killed, which the caller need not wait for
-            steps = self._cleaning(core, slot)
+            steps = self._cleaning(slot)
             try:
                 threading.Thread(
                     target=self._carry, args=(steps,), name="pymy-pool-clean", daemon=True
                 ).start()
             except RuntimeError:  # no more threads, or the program is about to end
-                self._tell(core.cleaned, slot, False)
+                self._tell(slot.core.cleaned, slot, False)
         else:
-            self._carry(self._cleaning(core, slot))
+            self._carry(self._cleaning(slot))
 
     # -- shortcuts
 
@@ -251,9 +253,6 @@ class Pool(PoolSteps):
 
     # -- what BasePool asks for
 
-    def _now(self) -> float:
-        return time.monotonic()
-
     def _idle_now(self) -> None:
         self._empty.open()
 
@@ -275,7 +274,7 @@ class Pool(PoolSteps):
 
     def _keep_time(self) -> None:
         """Start the thread that looks at the clock, if any limit needs one."""
-        interval = self._tick_interval()
+        interval = self._interval
         if interval is None or self._stop is not None:
             return
         with self._lock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Generator
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +47,7 @@ class PooledConnection(Leased, Connection):
         if self._pool is None:
             super().close()
         else:
-            self._pool.release(self)
+            self._pool._bring_back(self)
 
     async def ensure_closed(self) -> None:
         """Give the connection back to its pool, and wait until it is ready for its next user."""
@@ -58,26 +58,27 @@ class PooledConnection(Leased, Connection):
 
     async def __aexit__(self, *exc_info: object) -> None:
         if self._pool is not None:
-            self._pool.release(self)
+            self._pool._bring_back(self)
 
 
 class Checkout(AbstractAsyncContextManager[PooledConnection]):
     """A connection to ``await``, or for the length of an ``async with`` block."""
 
-    __slots__ = ("_acquire", "_conn")
+    __slots__ = ("_conn", "_how", "_pool")
 
-    def __init__(self, acquire: Callable[[], Coroutine[Any, Any, PooledConnection]]) -> None:
-        self._acquire = acquire
+    def __init__(self, pool: Pool, dsn: str | None, timeout: float | None, wait: bool) -> None:
+        self._pool = pool
+        self._how = (dsn, timeout, wait)
         self._conn: PooledConnection | None = None
 
     def __await__(self) -> Generator[Any, Any, PooledConnection]:
-        return self._acquire().__await__()
+        return self._pool._acquire(*self._how).__await__()
 
     async def __aenter__(self) -> PooledConnection:
-        self._conn = await self._acquire()
+        self._conn = await self._pool._acquire(*self._how)
         return self._conn
 
     async def __aexit__(self, *exc_info: object) -> None:
         conn, self._conn = self._conn, None
         if conn is not None and conn._pool is not None:
-            conn._pool.release(conn)
+            conn._pool._bring_back(conn)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
-from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from .. import err
 from ..basepool import Bucket, logger
 from ..constants import CR
 from ..options import Options
-from ..poolstate import PoolStats, Ticket
+from ..poolstate import PoolStats, Slot, Ticket
 from ..poolsteps import PoolSteps
 from ..protocol.needs import Conversation
 from ..rows import RowFactory
-from ..waiting import Steps, finish
+from ..waiting import Steps
 from .lease import Checkout, PooledConnection
 from .results import Running
 
@@ -35,7 +36,8 @@ class Pool(PoolSteps):
     _clock: asyncio.TimerHandle | None = None
 
     def _prepare(self) -> None:
-        self._lock = nullcontext()
+        # within one thread it keeps nobody out, and costs less than no lock at all
+        self._lock = threading.RLock()
         self._empty = asyncio.Event()
         self._cleaners: set[asyncio.Task[None]] = set()
         self._leaving: set[asyncio.Task[None]] = set()
@@ -47,18 +49,20 @@ class Pool(PoolSteps):
         self, *, dsn: str | None = None, timeout: float | None = None, wait: bool = True
     ) -> Checkout:
         """Lend a connection for an ``async with`` block. See ``acquire``."""
-        return Checkout(lambda: self._acquire(dsn, timeout, wait))
+        return Checkout(self, dsn, timeout, wait)
 
     def acquire(
         self, *, dsn: str | None = None, timeout: float | None = None, wait: bool = True
     ) -> Checkout:
         """Take a connection; ``release()`` it, or use it as a context manager."""
-        return Checkout(lambda: self._acquire(dsn, timeout, wait))
+        return Checkout(self, dsn, timeout, wait)
 
     async def _acquire(
         self, dsn: str | None, timeout: float | None, wait: bool
     ) -> PooledConnection:
-        conn: PooledConnection = await self._carry(self._acquiring(dsn, timeout, wait))
+        conn: PooledConnection = self._borrow(dsn, timeout)
+        if conn is None:
+            conn = await self._carry(self._acquiring(dsn, timeout, wait))
         return conn
 
     # -- releasing
@@ -69,23 +73,29 @@ class Pool(PoolSteps):
         It is reset behind the caller. ``await`` what is returned to wait for that; cancelling it
         changes nothing. Outside of the pool's loop the connection is closed instead.
         """
-        running = asyncio._get_running_loop()
-        if running is not None:
-            self._bind()
-        back = self._take_back(conn)
+        cleaning = self._bring_back(conn)
         assert self._loop is not None
         done = self._loop.create_future()
-        if back is not None and running is not None and self._needs_tidying(back[1].link):
+        if cleaning is None:
+            done.set_result(None)
+        else:
             wake = _waker(done)
-            work = self._carry(self._cleaning(*back))
-            self._spawn(work, self._cleaners).add_done_callback(lambda task: wake())
-            return done
-        if back is not None and running is not None:
-            finish(self._cleaning(*back))  # which has nothing to wait for
-        elif back is not None:
-            self._tell(back[0].cleaned, back[1], False)
-        done.set_result(None)
+            cleaning.add_done_callback(lambda task: wake())
         return done
+
+    def _bring_back(self, conn: PooledConnection) -> asyncio.Task[None] | None:
+        """Release a connection; None when nothing is left to be done behind the caller."""
+        running = asyncio._get_running_loop()
+        if running is not None and running is not self._loop:
+            self._bind()
+        slot = self._take_back(conn, usable=running is not None)
+        if slot is None:
+            return None
+        return self._spawn(self._carry(self._cleaning(slot)), self._cleaners)
+
+    def _is_left_over(self, slot: Slot) -> bool:
+        # a cancelled statement's KILL may still be on its way
+        return slot.used and (slot.link._transport.is_cleaning or super()._is_left_over(slot))
 
     # -- shortcuts
 
@@ -270,9 +280,12 @@ class Pool(PoolSteps):
                 timer.cancel()
 
     async def _tidy(self, conn: PooledConnection, conversation: Conversation[None]) -> None:
-        # of which the wait for another task's statement may be a part
-        async with asyncio.timeout(conn.options.cancel_timeout):
-            await conn._run(conversation)
+        seconds = conn.options.cancel_timeout
+        if conn._turns.taken or (conn._transport is not None and conn._transport.is_cleaning):
+            async with asyncio.timeout(seconds):
+                await conn._run(conversation)
+        else:
+            await conn._run(conversation, seconds)  # which is cheaper
 
     def _discard(self, link: Any) -> None:
         if link._session.usable() and self._loop is not None and self._loop.is_running():
@@ -309,10 +322,6 @@ class Pool(PoolSteps):
                 sent=False,
             )
 
-    def _now(self) -> float:
-        assert self._loop is not None
-        return self._loop.time()
-
     def _idle_now(self) -> None:
         self._empty.set()
 
@@ -327,11 +336,12 @@ class Pool(PoolSteps):
         super()._start_over()
 
     def _core(self, dsn: str | None) -> Bucket:
-        self._bind()
+        if asyncio.get_running_loop() is not self._loop:
+            self._bind()
         return super()._core(dsn)
 
     def _keep_time(self) -> None:
-        interval = self._tick_interval()
+        interval = self._interval
         if interval is not None and self._clock is None and not self._closed:
             assert self._loop is not None
             self._clock = self._loop.call_later(interval, _tick, weakref.ref(self))

@@ -365,7 +365,8 @@ def test_nothing_of_the_object_stays(pool, reset):
     with spoiled.connection() as conn:
         conn.cursorclass = cursors.DictCursor
         conn.query_attributes["a"] = "b"
-        conn.encoders[int] = None
+        assert conn.literal("x") == "'x'"  # what writes literals exists from here on
+        conn.encoders[int] = lambda value, mapping: "7"
         for key in list(conn.decoders):
             conn.decoders[key] = lambda value: "spoiled"
         assert conn.execute("select 1 a").fetchone() == {"a": "spoiled"}
