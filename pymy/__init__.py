@@ -62,7 +62,8 @@ VERSION = (0, 1, 0, "final", 0)
 # What programs written for MySQLdb compare with: Django asks for 2.2.1 at least.
 version_info = (2, 2, 8, "final", 0)
 
-connect = Connect = Connection
+connect = Connection
+Connect = Connection
 
 
 def get_client_info() -> str:
