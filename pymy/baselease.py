@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import err
 from .constants import CR
 from .poolstate import Slot
 from .protocol.session import Session
 from .protocol.state import CLOSED
-
-if TYPE_CHECKING:
-    from .basepool import BasePool
 
 _RETIRED = Session()
 _RETIRED.move(CLOSED)
@@ -33,7 +30,7 @@ class Leased:
     what the first one still holds, cursors included, can do nothing any more.
     """
 
-    _pool: BasePool | None = None
+    _pool: Any = None
     _slot: Slot | None = None
     _retired = False
     _cursorclass: type

@@ -42,7 +42,7 @@ class PoolCore:
         self._waiting = 0
         self._numbers = 0
         self._at = dict.fromkeys(Place, 0)
-        self._sums = dict.fromkeys(
+        self._sums: dict[str, int] = dict.fromkeys(
             (
                 "connected",
                 "closed",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Generator
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from .. import err
 from ..baselease import Leased
 from ..constants import CR
 from ..options import Options
+from ..rows import Row
 from .connections import Connection
 from .cursors import Cursor
 from .turns import Turns
@@ -19,16 +20,16 @@ if TYPE_CHECKING:
     from .pool import Pool
 
 
-class PooledConnection(Leased, Connection):
+class PooledConnection(Leased, Connection[Row]):
     """A connection of a pool: ``close()`` and the end of ``async with`` give it back."""
 
-    _pool: Pool | None = None
+    _pool: Pool[Any] | None = None
     _cursorclass = Cursor
 
     def __init__(self, options: Options) -> None:
         self._transport = None
         super(Connection, self).__init__(options)
-        self.cursorclass: type[Cursor] = options.cursorclass or Cursor
+        self.cursorclass: type[Cursor[Any]] = options.cursorclass or Cursor
         self._turns = Turns()
 
     async def _connect(self, options: Options, sock: Any = None) -> None:
@@ -61,20 +62,20 @@ class PooledConnection(Leased, Connection):
             self._pool._bring_back(self)
 
 
-class Checkout(AbstractAsyncContextManager[PooledConnection]):
+class Checkout(AbstractAsyncContextManager["PooledConnection[Row]"], Generic[Row]):
     """A connection to ``await``, or for the length of an ``async with`` block."""
 
     __slots__ = ("_conn", "_how", "_pool")
 
-    def __init__(self, pool: Pool, dsn: str | None, timeout: float | None, wait: bool) -> None:
+    def __init__(self, pool: Pool[Row], dsn: str | None, timeout: float | None, wait: bool) -> None:
         self._pool = pool
         self._how = (dsn, timeout, wait)
-        self._conn: PooledConnection | None = None
+        self._conn: PooledConnection[Row] | None = None
 
-    def __await__(self) -> Generator[Any, Any, PooledConnection]:
+    def __await__(self) -> Generator[Any, Any, PooledConnection[Row]]:
         return self._pool._acquire(*self._how).__await__()
 
-    async def __aenter__(self) -> PooledConnection:
+    async def __aenter__(self) -> PooledConnection[Row]:
         self._conn = await self._pool._acquire(*self._how)
         return self._conn
 

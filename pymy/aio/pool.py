@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
 from contextlib import aclosing, asynccontextmanager, suppress
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
 from .. import err
 from ..basepool import Bucket, logger
@@ -17,20 +17,49 @@ from ..options import Options
 from ..poolstate import PoolStats, Slot, Ticket
 from ..poolsteps import PoolSteps
 from ..protocol.needs import Conversation
-from ..rows import RowFactory
+from ..rows import Row, RowFactory
 from ..waiting import Steps
+from .cursors import Cursor
 from .lease import Checkout, PooledConnection
 from .results import Running
+
+if TYPE_CHECKING:
+    from ..options.typed import CreatePoolOptions, PoolOptions
 
 T = TypeVar("T")
 
 
-class Pool(PoolSteps):
+class Pool(PoolSteps, Generic[Row]):
     """A pool of connections for tasks.
 
     It belongs to the event loop that uses it first. Hooks may be coroutine functions. See
     ``pymy.Pool``.
     """
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self: Pool[tuple[Any, ...]], dsn: str | None = None, **options: Unpack[PoolOptions]
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: Pool[T],
+            dsn: str | None = None,
+            *,
+            row_factory: RowFactory[T],
+            cursorclass: type[Cursor[Any]] = ...,
+            **options: Unpack[PoolOptions],
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: Pool[T],
+            dsn: str | None = None,
+            *,
+            cursorclass: type[Cursor[T]],
+            **options: Unpack[PoolOptions],
+        ) -> None: ...
+        def __init__(self, dsn: str | None = None, **options: Any) -> None: ...
 
     _loop: asyncio.AbstractEventLoop | None = None
     _clock: asyncio.TimerHandle | None = None
@@ -47,27 +76,27 @@ class Pool(PoolSteps):
 
     def connection(
         self, *, dsn: str | None = None, timeout: float | None = None, wait: bool = True
-    ) -> Checkout:
+    ) -> Checkout[Row]:
         """Lend a connection for an ``async with`` block. See ``acquire``."""
         return Checkout(self, dsn, timeout, wait)
 
     def acquire(
         self, *, dsn: str | None = None, timeout: float | None = None, wait: bool = True
-    ) -> Checkout:
+    ) -> Checkout[Row]:
         """Take a connection; ``release()`` it, or use it as a context manager."""
         return Checkout(self, dsn, timeout, wait)
 
     async def _acquire(
         self, dsn: str | None, timeout: float | None, wait: bool
-    ) -> PooledConnection:
-        conn: PooledConnection = self._borrow(dsn, timeout)
+    ) -> PooledConnection[Row]:
+        conn: PooledConnection[Row] = self._borrow(dsn, timeout)
         if conn is None:
             conn = await self._carry(self._acquiring(dsn, timeout, wait))
         return conn
 
     # -- releasing
 
-    def release(self, conn: PooledConnection) -> asyncio.Future[None]:
+    def release(self, conn: PooledConnection[Any]) -> asyncio.Future[None]:
         """Give a connection back; ``conn`` and its cursors cannot be used any more.
 
         It is reset behind the caller. ``await`` what is returned to wait for that; cancelling it
@@ -83,7 +112,7 @@ class Pool(PoolSteps):
             cleaning.add_done_callback(lambda task: wake())
         return done
 
-    def _bring_back(self, conn: PooledConnection) -> asyncio.Task[None] | None:
+    def _bring_back(self, conn: PooledConnection[Any]) -> asyncio.Task[None] | None:
         """Release a connection; None when nothing is left to be done behind the caller."""
         running = asyncio._get_running_loop()
         if running is not None and running is not self._loop:
@@ -107,7 +136,7 @@ class Pool(PoolSteps):
         dsn: str | None = None,
         timeout: float | None = None,
         retries: int | None = None,
-    ) -> Running[Any]:
+    ) -> Running[Cursor[Row], Row]:
         """Run one statement on a connection of the pool, commit it, and return its cursor.
 
         ``await`` it for the cursor, or ``async for row in pool.execute(...)``.
@@ -115,6 +144,26 @@ class Pool(PoolSteps):
         steps = self._executing(query, args, dsn, timeout, retries)
         return Running(self._carry(steps), _rows)
 
+    @overload
+    def stream(
+        self,
+        query: str | bytes,
+        args: Any = None,
+        *,
+        dsn: str | None = None,
+        row_factory: None = None,
+        timeout: float | None = None,
+    ) -> Running[AsyncGenerator[Row, None], Row]: ...
+    @overload
+    def stream(
+        self,
+        query: str | bytes,
+        args: Any = None,
+        *,
+        dsn: str | None = None,
+        row_factory: RowFactory[T],
+        timeout: float | None = None,
+    ) -> Running[AsyncGenerator[T, None], T]: ...
     def stream(
         self,
         query: str | bytes,
@@ -123,7 +172,7 @@ class Pool(PoolSteps):
         dsn: str | None = None,
         row_factory: RowFactory[Any] | None = None,
         timeout: float | None = None,
-    ) -> Running[AsyncGenerator[Any, None]]:
+    ) -> Running[AsyncGenerator[Any, None], Any]:
         """Iterate over a result in flat memory; the connection goes back at its end.
 
         ``await`` sends the statement at once and gives the iterator.
@@ -155,7 +204,7 @@ class Pool(PoolSteps):
         read_only: bool | None = None,
         consistent_snapshot: bool = False,
         dsn: str | None = None,
-    ) -> AsyncIterator[PooledConnection]:
+    ) -> AsyncIterator[PooledConnection[Row]]:
         """Lend a connection within a transaction: committed at the end, rolled back on an error."""
         async with (
             self.connection(dsn=dsn) as conn,
@@ -214,10 +263,10 @@ class Pool(PoolSteps):
             for task in self._cleaners:  # else a hook that never ends would go on
                 task.cancel()
 
-    def __await__(self) -> Generator[Any, Any, Pool]:
+    def __await__(self) -> Generator[Any, Any, Self]:
         return self.__aenter__().__await__()
 
-    async def __aenter__(self) -> Pool:
+    async def __aenter__(self) -> Self:
         await self.warm_up()
         return self
 
@@ -260,10 +309,10 @@ class Pool(PoolSteps):
             result: T = stop.value
             return result
 
-    def _make(self, options: Options) -> PooledConnection:
+    def _make(self, options: Options) -> PooledConnection[Row]:
         return PooledConnection(options)
 
-    def _dial(self, conn: PooledConnection, options: Options) -> Coroutine[Any, Any, None]:
+    def _dial(self, conn: PooledConnection[Row], options: Options) -> Coroutine[Any, Any, None]:
         return conn._connect(options)
 
     async def _sleep(self, core: Bucket, ticket: Ticket) -> None:
@@ -279,7 +328,7 @@ class Pool(PoolSteps):
             if timer is not None:
                 timer.cancel()
 
-    async def _tidy(self, conn: PooledConnection, conversation: Conversation[None]) -> None:
+    async def _tidy(self, conn: PooledConnection[Row], conversation: Conversation[None]) -> None:
         seconds = conn.options.cancel_timeout
         if conn._turns.taken or (conn._transport is not None and conn._transport.is_cleaning):
             async with asyncio.timeout(seconds):
@@ -347,7 +396,7 @@ class Pool(PoolSteps):
             self._clock = self._loop.call_later(interval, _tick, weakref.ref(self))
 
 
-def _tick(pool: weakref.ref[Pool]) -> None:
+def _tick(pool: weakref.ref[Any]) -> None:
     found = pool()
     if found is not None and not found._closed:
         found._clock = None
@@ -368,6 +417,22 @@ async def _rows(cursor: Any) -> AsyncGenerator[Any, None]:
         yield row
 
 
+@overload
+def create_pool(
+    dsn: str | None = None, **options: Unpack[CreatePoolOptions]
+) -> Pool[tuple[Any, ...]]: ...
+@overload
+def create_pool(
+    dsn: str | None = None,
+    *,
+    row_factory: RowFactory[T],
+    cursorclass: type[Cursor[Any]] = ...,
+    **options: Unpack[CreatePoolOptions],
+) -> Pool[T]: ...
+@overload
+def create_pool(
+    dsn: str | None = None, *, cursorclass: type[Cursor[T]], **options: Unpack[CreatePoolOptions]
+) -> Pool[T]: ...
 def create_pool(
     dsn: str | None = None,
     *,
@@ -377,7 +442,7 @@ def create_pool(
     echo: bool = False,
     loop: Any = None,
     **options: Any,
-) -> Pool:
+) -> Pool[Any]:
     """Make a ``Pool``; ``await`` it, or use it in ``async with``, and ``min_size`` are connected.
 
     minsize, maxsize: aiomysql's names of ``min_size`` and ``max_size``.
