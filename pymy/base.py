@@ -107,6 +107,7 @@ class BaseConnection(err.Classes):
     def encoders(self, encoders: dict[Any, Any]) -> None:
         self._encoders_lent = True
         self._encoders = encoders
+        self._contexts.clear()
 
     @property
     def decoders(self) -> dict[Any, Any]:

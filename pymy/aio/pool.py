@@ -124,7 +124,7 @@ class Pool(PoolSteps, Generic[Row]):
 
     def _is_left_over(self, slot: Slot) -> bool:
         # a cancelled statement's KILL may still be on its way
-        return slot.used and (slot.link._transport.is_cleaning or super()._is_left_over(slot))
+        return slot.used and (super()._is_left_over(slot) or slot.link._transport.is_cleaning)
 
     # -- shortcuts
 

@@ -342,6 +342,25 @@ def test_hooks_that_fail(pool, balanced, error):
         assert (stats.in_use, stats.connecting, stats.cleaning) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("use", [True, False])
+def test_a_hook_that_aborts(pool, dsn, tasks, caplog, use):
+    async def main():
+        async with TaskPool(dsn, on_release=lambda conn: conn.abort()) as aborting:
+            conn = await aborting.acquire()
+            if use:
+                await conn.ping()
+            await conn.release()
+            assert (aborting.size, aborting.stats().broken) == (0, 1)
+
+    tasks(main())
+    aborting = pool(on_release=lambda conn: conn.abort())
+    with aborting.connection() as conn:
+        if use:
+            conn.ping()
+    assert (aborting.size, aborting.stats().broken) == (0, 1)
+    assert not caplog.text
+
+
 def ignored(name, error):
     return name == "on_release" and isinstance(error, Exception)
 
