@@ -60,7 +60,8 @@ Binary = bytes
 VERSION_STRING = __version__
 VERSION = (0, 1, 0, "final", 0)
 
-connect = Connect = Connection
+connect = Connection
+Connect = Connection
 
 
 def get_client_info() -> str:

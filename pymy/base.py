@@ -86,13 +86,34 @@ class BaseConnection(err.Classes):
     def _take_converters(self, conv: Mapping[Any, Any] | None) -> None:
         chosen = converters.conversions if conv is None else conv
         if chosen == converters.default_conversions:  # nearly always, and soon told
-            self.encoders = converters.default_encoders.copy()
+            self._encoders = converters.default_encoders.copy()
             self._decoders = converters.default_decoders.copy()
         else:
             classes = {key for key in chosen if isinstance(key, type)}
-            self.encoders = {key: chosen[key] for key in chosen if key in classes}
+            self._encoders = {key: chosen[key] for key in chosen if key in classes}
             self._decoders = {key: chosen[key] for key in chosen if key not in classes}
-        self._decoders_lent = False
+        self._encoders_lent = self._decoders_lent = False
+
+    def _renew_converters(self) -> None:
+        """Go back to the options' converters, if the program could have changed them."""
+        if self._encoders_lent or self._decoders_lent:
+            decoding = self._decoders_lent
+            self._take_converters(self._options.conv)
+            self._contexts.clear()
+            if decoding:
+                self._refresh_decoding()
+
+    @property
+    def encoders(self) -> dict[Any, Any]:
+        """The writers of literals by type; they count for types that were not written before."""
+        self._encoders_lent = True
+        return self._encoders
+
+    @encoders.setter
+    def encoders(self, encoders: dict[Any, Any]) -> None:
+        self._encoders_lent = True
+        self._encoders = encoders
+        self._contexts.clear()
 
     @property
     def decoders(self) -> dict[Any, Any]:
@@ -141,7 +162,7 @@ class BaseConnection(err.Classes):
                 ansi_quotes=key[1],
                 encoding=self.encoding,
                 charset=self.charset,
-                encoders=self.encoders,
+                encoders=self._encoders,
                 time_zone=zone(self._options.time_zone),
                 binary_prefix=self._options.binary_prefix,
                 multibyte_unsafe=True if key[2] else None,
@@ -179,7 +200,7 @@ class BaseConnection(err.Classes):
         TypeError for a type without an encoder.
         """
         context = self._context
-        if mapping is not None and mapping is not self.encoders:
+        if mapping is not None and mapping is not self._encoders:
             context = dataclasses.replace(context, encoders=mapping)
         return context.write(obj)
 
@@ -241,9 +262,10 @@ class BaseConnection(err.Classes):
 
     def _renew_session(self) -> None:
         """Go back to the options: the session begins anew on the same link."""
-        self._live = self._options
+        self._live = options = self._options
         self._forget_transaction()
-        self._take_charset(self._options.charset, self._options.collation)
+        if (options.charset, options.collation) != (self.charset, self.collation):
+            self._take_charset(options.charset, options.collation)
 
     @property
     def _is_forked(self) -> bool:

@@ -40,7 +40,7 @@ class BaseCommands(BaseConnection):
         return (yield from query(self._session, b"SHOW WARNINGS")).rows
 
     def _resetting(self) -> Conversation[None]:
-        yield from handshake.reset(self._session, self._options, self._credentials())
+        yield from handshake.reset(self._session, self._options, self._credentials)
         self._renew_session()
 
     def _changing_user(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import err
 from .constants import CR
@@ -11,11 +11,16 @@ from .poolstate import Slot
 from .protocol.session import Session
 from .protocol.state import CLOSED
 
-if TYPE_CHECKING:
-    from .basepool import BasePool, Bucket
-
 _RETIRED = Session()
 _RETIRED.move(CLOSED)
+# What a user still has of a connection that went back.
+_REMAINS = {
+    "_pool": None,
+    "_slot": None,
+    "_transport": None,
+    "_session": _RETIRED,
+    "_retired": True,
+}
 
 
 class Leased:
@@ -25,11 +30,11 @@ class Leased:
     what the first one still holds, cursors included, can do nothing any more.
     """
 
-    _pool: BasePool | None = None
-    _core: Bucket | None = None
+    _pool: Any = None
     _slot: Slot | None = None
     _retired = False
     _cursorclass: type
+    _pending: Any = None
 
     def _unusable(self) -> err.Error:
         if self._retired:
@@ -42,24 +47,23 @@ class Leased:
         return unusable
 
     def __del__(self) -> None:
+        if self._retired:
+            return
         pool, slot = self._pool, self._slot
         if pool is not None and slot is not None:
-            pool._lose(self._core, slot)
+            pool._lose(slot)
         super().__del__()  # type: ignore[misc]
 
 
 def pass_on(conn: Any) -> Any:
     """Move all of a connection into an heir, and retire what its user holds."""
     heir = object.__new__(type(conn))
-    heir.__dict__.update(conn.__dict__)
-    heir._pool = heir._core = heir._slot = None
-    transport, conn._transport = conn._transport, None
-    conn._session = _RETIRED
-    conn._pool = conn._core = conn._slot = None
-    conn._retired = True
-    if transport is not None:
-        me = weakref.proxy(heir)
-        transport._credentials = lambda: me._credentials()
+    heir.__dict__ = conn.__dict__
+    conn.__dict__ = conn.__dict__ | _REMAINS
+    heir._pool = heir._slot = None
+    if heir._transport is not None:
+        me: Any = weakref.ref(heir)
+        heir._transport._credentials = lambda: me()._credentials()
     return heir
 
 
@@ -68,7 +72,5 @@ def freshen(conn: Any) -> None:
     conn.query_attributes = {}
     conn._result = None
     conn.cursorclass = conn._options.cursorclass or conn._cursorclass
-    lent = conn._decoders_lent
-    conn._take_converters(conn._options.conv)
-    if lent:
-        conn._refresh_decoding()
+    conn._forget_transaction()
+    conn._renew_converters()

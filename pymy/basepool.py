@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 import traceback
 import warnings
 import weakref
@@ -13,15 +14,19 @@ from typing import Any, Literal, TypeVar
 
 from . import err
 from .base import _Forks
-from .baselease import pass_on
-from .constants import CR
+from .baselease import freshen, pass_on
+from .constants import CR, SERVER_STATUS
 from .options import Options, from_call
 from .options.dsn import ALIASES, bad_option
 from .poolcore import PoolCore, closed
-from .poolstate import Limits, Place, PoolStats, Slot, Ticket
+from .poolstate import Limits, Place, PoolStats, Slot
 from .protocol.handshake import ResetWays
+from .protocol.session import IN_TRANSACTION, Session
+from .protocol.state import READY
 
 T = TypeVar("T")
+
+AUTOCOMMIT = int(SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT)
 
 logger = logging.getLogger("pymy.pool")
 
@@ -32,8 +37,9 @@ _ADDRESS = frozenset({"host", "port", "unix_socket", "user", "password", "databa
 class Bucket(PoolCore):
     """The connections to one server with one login."""
 
-    def __init__(self, limits: Limits, options: Options) -> None:
+    def __init__(self, limits: Limits, options: Options, rubbish: list[Any]) -> None:
         super().__init__(limits)
+        self.rubbish = rubbish  # of the whole pool
         self.options = options
         # all in one write, until the server turns out to be one that cannot
         self.ways = ResetWays(together=True)
@@ -98,7 +104,9 @@ class BasePool:
         self._forks = _Forks.count
         self._buckets: dict[str | None, Bucket] = {}
         # What __del__ reports: it may run within any of the pool's own lines.
-        self._lost: deque[tuple[Bucket, Slot]] = deque()
+        self._lost: deque[Slot] = deque()
+        self._rubbish: list[Any] = []
+        self._interval = self._tick_interval()
         self._prepare()
         self._closed = False
 
@@ -153,6 +161,7 @@ class BasePool:
     def _start_over(self) -> None:
         """Begin empty in a forked child: connections and lock are the parent's."""
         self._lost.clear()
+        self._rubbish.clear()
         self._buckets = {}
         self._forks = _Forks.count
 
@@ -185,8 +194,7 @@ class BasePool:
 
     # -- talking to the cores
 
-    def _now(self) -> float:
-        raise NotImplementedError
+    _now = staticmethod(time.monotonic)
 
     def _discard(self, link: Any) -> None:
         raise NotImplementedError
@@ -196,33 +204,33 @@ class BasePool:
         raise NotImplementedError
 
     def _core(self, dsn: str | None) -> Bucket:
-        cores = self._cores
-        found = cores.get(dsn)
+        self._check_process()
+        found = self._buckets.get(dsn)
         if found is None:
             options = self._options if dsn is None else from_call(dsn, (), self._shared)
             with self._lock:
                 if self._closed:
                     raise closed()
-                found = cores.setdefault(dsn, Bucket(self.limits, options))
+                found = self._buckets.setdefault(dsn, Bucket(self.limits, options, self._rubbish))
         return found
 
     def _tell(self, event: Callable[..., T], *args: Any) -> T:
         """Report an event to a core, then do what became due: close, take note of the lost."""
         with self._lock:
             answer = event(*args, self._now())
-        self._sweep()
+        if self._rubbish or self._lost or self._closed:
+            self._sweep()
         return answer
 
     def _sweep(self) -> None:
-        cores = self._cores
+        self._check_process()
         self._find_lost()
-        for core in list(cores.values()):
-            while core.rubbish:
-                try:
-                    link = core.rubbish.pop()
-                except IndexError:  # another thread's sweep was faster
-                    break
-                self._discard(link)
+        while self._rubbish:
+            try:
+                link = self._rubbish.pop()
+            except IndexError:  # another thread's sweep was faster
+                break
+            self._discard(link)
         if self._closed and self._drained():
             self._idle_now()
 
@@ -242,11 +250,11 @@ class BasePool:
                     self._tell(core.forget, slot)
         return [conn for conn in found if conn is not None]
 
-    def _lose(self, core: Any, slot: Slot) -> None:
+    def _lose(self, slot: Slot) -> None:
         """Take note of a connection whose user dropped it; called by its ``__del__``."""
         if self._forks == _Forks.count and slot.place is Place.IN_USE:
             logger.warning("A connection was dropped without being released%s", _where(slot))
-            self._lost.append((core, slot))
+            self._lost.append(slot)
             self._report_lost()
 
     def _report_lost(self) -> None:
@@ -257,10 +265,10 @@ class BasePool:
         while self._lost:
             with self._lock:
                 try:
-                    core, slot = self._lost.popleft()
+                    slot = self._lost.popleft()
                 except IndexError:
                     return
-                core.forget(slot, self._now())
+                slot.core.forget(slot, self._now())
 
     def _tick(self) -> None:
         for core in list(self._cores.values()):
@@ -290,10 +298,23 @@ class BasePool:
             raise bad_option(f"timeout is 0 or more, not {timeout}.")
         return timeout
 
-    def _lend(self, core: Bucket, ticket: Ticket) -> Any:
-        slot = self._tell(core.take, ticket)
+    def _borrow(self, dsn: str | None, timeout: float | None) -> Any:
+        """Lend an idle connection at once; None when that takes more than a look at its line."""
+        if self._on_acquire is not None or timeout is not None:
+            return None
+        core = self._core(dsn)
+        slot = self._tell(core.lend)
+        if slot is None:
+            return None
+        if slot.link.is_alive() and not self._closed:
+            return self._lend(slot)
+        self._tell(core.dead, slot)
+        return None
+
+    def _lend(self, slot: Slot) -> Any:
         conn, slot.link = slot.link, None
-        conn._pool, conn._core, conn._slot = self, core, slot
+        conn._pool, conn._slot = self, slot
+        slot.command = conn._session.command_number
         slot.lease = weakref.ref(conn)
         if self.limits.leak_timeout is not None:
             # the lines' text is looked up when it is shown
@@ -303,29 +324,47 @@ class BasePool:
             slot.stack.reverse()
         return conn
 
-    def _take_back(self, conn: Any) -> tuple[Bucket, Slot] | None:
-        """Part a user from a connection; ``slot.link`` is then to be cleaned, None: it is gone."""
+    def _take_back(self, conn: Any, usable: bool = True) -> Slot | None:
+        """Part a user from a connection; ``slot.link`` is then to be cleaned, None: nothing is."""
         self._check_process()
         with self._lock:  # two threads may release it at once
             if getattr(conn, "_pool", None) is not self or conn._slot is None:
                 raise self._not_lent(conn)
-            core, slot = conn._core, conn._slot
+            slot: Slot = conn._slot
+            session = conn._session
+            slot.used = session.command_number != slot.command
             fit = (
-                conn.open
-                and conn._options is core.options
+                usable
+                and conn.open
+                and conn._options is slot.core.options
                 # A prepared transaction outlives its connection; one that is not must not.
                 and conn._branch is None
-                and not conn._session.read_only
-                and getattr(conn, "_pending", None) is None
+                and not session.read_only
+                and conn._pending is None
             )
             # else it was terminated, or opened before a fork
             ours = slot.place is Place.IN_USE and conn._forks == _Forks.count
             heir = pass_on(conn)
             slot.link = heir if ours else None
-        if not ours:
-            self._discard(heir)
-            return None
-        return (core, slot) if self._tell(core.release, slot, fit) else None
+            if not ours:
+                self._rubbish.append(heir)
+                left = False
+            elif not fit or self._on_release is not None or self._is_left_over(slot):
+                left = slot.core.release(slot, fit, self._now())
+            else:
+                freshen(heir)
+                slot.core.returned(slot, self._now())
+                left = False
+        if self._rubbish or self._lost or self._closed:
+            self._sweep()
+        return slot if left else None
+
+    def _is_left_over(self, slot: Slot) -> bool:
+        """Tell whether the last user left something at the server that must go."""
+        if not slot.used:
+            return False
+        session = slot.link._session
+        return self.reset_on_release or session.state is not READY or in_doubt(session)
 
     def _not_lent(self, conn: Any) -> err.InterfaceError:
         released = getattr(conn, "_retired", False)
@@ -333,6 +372,17 @@ class BasePool:
         return err.InterfaceError(
             CR.CR_BAD_PARAMETER, f"The connection {what}: release it once, where it is from"
         )
+
+
+def in_doubt(session: Session) -> bool:
+    """Tell whether a transaction may be open, or locks of one be held."""
+    status = session.status
+    return (
+        bool(status & IN_TRANSACTION)
+        or session.erred  # an ERR has no status: what failed may have begun one
+        # MySQL keeps metadata locks of what is no transaction's, of MyISAM tables and functions
+        or not (session.mariadb or status & AUTOCOMMIT)
+    )
 
 
 def repeats(name: str, value: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from . import err
 from .baselease import Leased
@@ -11,22 +11,23 @@ from .connections import Connection
 from .constants import CR
 from .cursors import Cursor
 from .options import Options
+from .rows import Row
 from .waiting import Steps, Waiting
 
 if TYPE_CHECKING:
     from .pool import Pool
 
 
-class PooledConnection(Leased, Connection):
+class PooledConnection(Leased, Connection[Row]):
     """A connection of a pool: ``close()`` and the end of ``with`` give it back."""
 
-    _pool: Pool | None = None
+    _pool: Pool[Any] | None = None
     _cursorclass = Cursor
 
     def __init__(self, options: Options) -> None:
         self._transport = None
         super(Connection, self).__init__(options)
-        self.cursorclass: type[Cursor] = options.cursorclass or Cursor
+        self.cursorclass: type[Cursor[Any]] = options.cursorclass or Cursor
 
     def _connecting(self, how: Waiting, options: Options, sock: Any = None) -> Steps[None]:
         if self._retired:
@@ -51,16 +52,16 @@ class PooledConnection(Leased, Connection):
             self._pool.release(self)
 
 
-class Checkout:
+class Checkout(Generic[Row]):
     """A connection for the length of a ``with`` block."""
 
     __slots__ = ("_acquire", "_conn")
 
-    def __init__(self, acquire: Callable[[], PooledConnection]) -> None:
+    def __init__(self, acquire: Callable[[], PooledConnection[Row]]) -> None:
         self._acquire = acquire
-        self._conn: PooledConnection | None = None
+        self._conn: PooledConnection[Row] | None = None
 
-    def __enter__(self) -> PooledConnection:
+    def __enter__(self) -> PooledConnection[Row]:
         self._conn = self._acquire()
         return self._conn
 

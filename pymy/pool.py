@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import threading
-import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
 from . import err
 from .basepool import Bucket, logger
+from .cursors import Cursor
 from .lease import Checkout, PooledConnection
 from .options import Options
 from .poolstate import Do, PoolStats, Ticket
 from .poolsteps import PoolSteps
 from .protocol.needs import Conversation
 from .protocol.state import READY
-from .rows import RowFactory
+from .rows import Row, RowFactory
 from .waiting import Steps
+
+if TYPE_CHECKING:
+    from .options.typed import PoolOptions
 
 T = TypeVar("T")
 
 
-class Pool(PoolSteps):
+class Pool(PoolSteps, Generic[Row]):
     """A pool of connections for threads.
 
     Nothing is connected until a connection is asked for; the pool grows with the number in use at
@@ -42,10 +45,12 @@ class Pool(PoolSteps):
     max_lifetime: seconds until a connection is closed at its release, None (default) for never;
         shortened by a random part of it, at most ``max_lifetime_jitter`` (0 to 1, default 0.1).
     max_uses: uses after which a connection is closed, None (default) for any number.
-    validate_after: an idle connection is pinged before its use when it rested longer than these
-        seconds, default 0.5; otherwise its socket is looked at. None never pings.
-    reset_on_release: True (default) gives the session its first state back (COM_RESET_CONNECTION);
-        False only rolls an open transaction back.
+    validate_after: an idle connection is pinged before its use when its server was not heard for
+        longer than these seconds, default 0.5; otherwise its socket is looked at. None never pings.
+    reset_on_release: True (default) gives the session its first state back (COM_RESET_CONNECTION).
+        False leaves variables, temporary tables, locks by name and SET TRANSACTION to the next
+        user, and only ends transactions: a ROLLBACK where one is open, or may be, as after an
+        error, and with autocommit off on MySQL, which keeps metadata locks.
     retry_interval: seconds between two connects to a server that is full, default 0.5. One request
         at a time tries.
     retry_queries: how often ``execute()`` runs a statement again after a deadlock or a lock wait
@@ -60,6 +65,31 @@ class Pool(PoolSteps):
     Raises ProgrammingError or TypeError for settings that make no sense.
     """
 
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self: Pool[tuple[Any, ...]], dsn: str | None = None, **options: Unpack[PoolOptions]
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: Pool[T],
+            dsn: str | None = None,
+            *,
+            row_factory: RowFactory[T],
+            cursorclass: type[Cursor[Any]] = ...,
+            **options: Unpack[PoolOptions],
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: Pool[T],
+            dsn: str | None = None,
+            *,
+            cursorclass: type[Cursor[T]],
+            **options: Unpack[PoolOptions],
+        ) -> None: ...
+        def __init__(self, dsn: str | None = None, **options: Any) -> None: ...
+
     _stop: _Gate | None = None
 
     def _prepare(self) -> None:
@@ -70,13 +100,13 @@ class Pool(PoolSteps):
 
     def connection(
         self, *, dsn: str | None = None, timeout: float | None = None, wait: bool = True
-    ) -> Checkout:
+    ) -> Checkout[Row]:
         """Lend a connection for a ``with`` block. See ``acquire``."""
         return Checkout(lambda: self.acquire(dsn=dsn, timeout=timeout, wait=wait))
 
     def acquire(
         self, *, dsn: str | None = None, timeout: float | None = None, wait: bool = True
-    ) -> PooledConnection:
+    ) -> PooledConnection[Row]:
         """Take a connection; ``release()`` it, or use it as a context manager.
 
         Requests are served first come, first served. No round trip for a connection used a
@@ -89,35 +119,36 @@ class Pool(PoolSteps):
         wait: False fails at once when no connection is free and none may be opened.
         Raises PoolTimeout, PoolQueueFull, PoolClosed, or what the connect raised.
         """
-        conn: PooledConnection = self._carry(self._acquiring(dsn, timeout, wait))
+        conn: PooledConnection[Row] = self._borrow(dsn, timeout)
+        if conn is None:
+            conn = self._carry(self._acquiring(dsn, timeout, wait))
         return conn
 
     # -- releasing
 
-    def release(self, conn: PooledConnection) -> None:
+    def release(self, conn: PooledConnection[Any]) -> None:
         """Give a connection back; ``conn`` and its cursors cannot be used any more.
 
         The session is reset within ``cancel_timeout`` (COM_RESET_CONNECTION, schema and first
         statements: one write, one round trip), then the next in line has it. A broken connection is
         dropped, one that saw an error of a read-only server too. A statement that was given up is
-        settled behind the caller.
+        settled behind the caller. Nothing is sent when no command went out since ``acquire()``.
         Raises InterfaceError for a connection that was released already, or is of another pool.
         """
-        back = self._take_back(conn)
-        if back is None:
+        slot = self._take_back(conn)
+        if slot is None:
             return
-        core, slot = back
         if slot.link._session.abandoned:
             # it is being killed, which the caller need not wait for
-            steps = self._cleaning(core, slot)
+            steps = self._cleaning(slot)
             try:
                 threading.Thread(
                     target=self._carry, args=(steps,), name="pymy-pool-clean", daemon=True
                 ).start()
             except RuntimeError:  # no more threads, or the program is about to end
-                self._tell(core.cleaned, slot, False)
+                self._tell(slot.core.cleaned, slot, False)
         else:
-            self._carry(self._cleaning(core, slot))
+            self._carry(self._cleaning(slot))
 
     # -- shortcuts
 
@@ -129,7 +160,7 @@ class Pool(PoolSteps):
         dsn: str | None = None,
         timeout: float | None = None,
         retries: int | None = None,
-    ) -> Any:
+    ) -> Cursor[Row]:
         """Run one statement on a connection of the pool, commit it, and return its cursor.
 
         The rows of its first result are in the cursor; the connection went back. A statement of
@@ -140,8 +171,29 @@ class Pool(PoolSteps):
         timeout: seconds for the statement, as in ``Connection.execute``.
         retries: how often it is run again, instead of ``retry_queries``.
         """
-        return self._carry(self._executing(query, args, dsn, timeout, retries))
+        cursor: Cursor[Row] = self._carry(self._executing(query, args, dsn, timeout, retries))
+        return cursor
 
+    @overload
+    def stream(
+        self,
+        query: str | bytes,
+        args: Any = None,
+        *,
+        dsn: str | None = None,
+        row_factory: None = None,
+        timeout: float | None = None,
+    ) -> Iterator[Row]: ...
+    @overload
+    def stream(
+        self,
+        query: str | bytes,
+        args: Any = None,
+        *,
+        dsn: str | None = None,
+        row_factory: RowFactory[T],
+        timeout: float | None = None,
+    ) -> Iterator[T]: ...
     def stream(
         self,
         query: str | bytes,
@@ -166,7 +218,7 @@ class Pool(PoolSteps):
         read_only: bool | None = None,
         consistent_snapshot: bool = False,
         dsn: str | None = None,
-    ) -> Iterator[PooledConnection]:
+    ) -> Iterator[PooledConnection[Row]]:
         """Lend a connection within a transaction: committed at the end, rolled back on an error."""
         with (
             self.connection(dsn=dsn) as conn,
@@ -197,7 +249,7 @@ class Pool(PoolSteps):
             logger.warning("The pool's users kept connections for %g s after close()", timeout)
         self.terminate()
 
-    def __enter__(self) -> Pool:
+    def __enter__(self) -> Self:
         self.warm_up()
         return self
 
@@ -226,10 +278,10 @@ class Pool(PoolSteps):
             result: T = stop.value
             return result
 
-    def _make(self, options: Options) -> PooledConnection:
+    def _make(self, options: Options) -> PooledConnection[Row]:
         return PooledConnection(options)
 
-    def _dial(self, conn: PooledConnection, options: Options) -> None:
+    def _dial(self, conn: PooledConnection[Row], options: Options) -> None:
         conn._carry(conn._connecting, options)
 
     def _sleep(self, core: Bucket, ticket: Ticket) -> None:
@@ -239,7 +291,7 @@ class Pool(PoolSteps):
         if ticket.do is Do.WAIT:
             gate.wait(patience)
 
-    def _tidy(self, conn: PooledConnection, conversation: Conversation[None]) -> None:
+    def _tidy(self, conn: PooledConnection[Row], conversation: Conversation[None]) -> None:
         conn._run(conversation, conn.options.cancel_timeout)
 
     def _discard(self, link: Any) -> None:
@@ -250,9 +302,6 @@ class Pool(PoolSteps):
             link.abort()
 
     # -- what BasePool asks for
-
-    def _now(self) -> float:
-        return time.monotonic()
 
     def _idle_now(self) -> None:
         self._empty.open()
@@ -275,7 +324,7 @@ class Pool(PoolSteps):
 
     def _keep_time(self) -> None:
         """Start the thread that looks at the clock, if any limit needs one."""
-        interval = self._tick_interval()
+        interval = self._interval
         if interval is None or self._stop is not None:
             return
         with self._lock:
@@ -310,7 +359,7 @@ class _Gate:
         )
 
 
-def _tick_along(pool: weakref.ref[Pool], stop: _Gate, interval: float) -> None:
+def _tick_along(pool: weakref.ref[Pool[Any]], stop: _Gate, interval: float) -> None:
     while not stop.wait(interval):
         found = pool()
         if found is None:

@@ -6,7 +6,6 @@ from the request's ticket what to do next. ``pymy.Pool`` and ``pymy.aio.Pool`` a
 
 from __future__ import annotations
 
-import errno
 import heapq
 import random
 from collections import deque
@@ -16,32 +15,7 @@ from typing import Any
 
 from . import err
 from .constants import CR
-from .poolstate import FOREVER, Do, Limits, Place, PoolStats, Slot, Ticket
-
-_BUSY = frozenset(
-    {
-        1040,  # too many connections
-        1053,  # shutdown in progress
-        1135,  # cannot create a thread
-        1203,  # max_user_connections
-        1226,  # a resource of the account is used up
-    }
-)
-_UNREACHED = frozenset({CR.CR_CONNECTION_ERROR, CR.CR_CONN_HOST_ERROR})
-# What a server that is down or restarting answers; its unix socket goes and comes with it.
-_COMING_BACK = (ConnectionRefusedError, ConnectionResetError, FileNotFoundError)
-
-
-def is_busy(error: err.Error) -> bool:
-    """Tell whether a connect failed for a reason that passes by itself: full, or restarting."""
-    if error.errno in _BUSY:
-        return True
-    cause = error.__cause__
-    if error.errno == CR.CR_SERVER_LOST:  # hung up in the middle of the login
-        return not isinstance(cause, TimeoutError)
-    # asyncio tells of several addresses in one text
-    refused = f"[Errno {errno.ECONNREFUSED}]"
-    return error.errno in _UNREACHED and (isinstance(cause, _COMING_BACK) or refused in str(cause))
+from .poolstate import FOREVER, Do, Limits, Place, PoolStats, Slot, Ticket, is_busy
 
 
 class PoolCore:
@@ -68,7 +42,7 @@ class PoolCore:
         self._waiting = 0
         self._numbers = 0
         self._at = dict.fromkeys(Place, 0)
-        self._sums = dict.fromkeys(
+        self._sums: dict[str, int] = dict.fromkeys(
             (
                 "connected",
                 "closed",
@@ -96,6 +70,31 @@ class PoolCore:
             self._queue(ticket, self.limits.max_waiting)
         return ticket
 
+    def lend(self, now: float) -> Slot | None:
+        """Hand an idle connection over whose line is still to be looked at: ``dead()`` if not.
+
+        None when there is more to do, or somebody waits: then ``ask()``.
+        """
+        idle = self._idle
+        if not idle or (self._line and self._head() is not None):
+            return None
+        lifo = self.limits.idle_order == "lifo"
+        slot = idle[-1 if lifo else 0]
+        if slot.dies <= now or self._check(now - slot.heard) is not Do.PEEK:
+            return None
+        if lifo:
+            idle.pop()
+        else:
+            idle.popleft()
+        self._move(slot, Place.IN_USE)
+        return self._hand_over(slot, now)
+
+    def dead(self, slot: Slot, now: float) -> None:
+        """What ``lend()`` gave does not work."""
+        self._sums["acquired"] -= 1
+        self._drop(slot, "broken")
+        self._serve(now)
+
     def patience(self, ticket: Ticket, now: float) -> float | None:
         """Return the seconds that a waiting ticket may sleep before it calls ``look()``."""
         until = ticket.deadline
@@ -114,7 +113,7 @@ class PoolCore:
         slot = ticket.slot
         assert slot is not None
         slot.link = link
-        slot.since = now
+        slot.since = slot.heard = now
         life = self.limits.max_lifetime
         if life is not None:
             # so that connections opened together do not all end together
@@ -159,6 +158,8 @@ class PoolCore:
             self._drop(slot)
             self._refuse(ticket, closed())
         elif alive:
+            if ticket.do is Do.PING:
+                slot.heard = now
             ticket.do = Do.TAKE
         else:
             ticket.slot = None
@@ -173,6 +174,9 @@ class PoolCore:
         assert ticket.do is Do.TAKE
         assert slot is not None
         ticket.do = Do.TAKEN
+        return self._hand_over(slot, now)
+
+    def _hand_over(self, slot: Slot, now: float) -> Slot:
         slot.since = now
         slot.uses += 1
         slot.reported = False
@@ -205,12 +209,22 @@ class PoolCore:
 
     def release(self, slot: Slot, fit: bool, now: float) -> bool:
         """Take a connection back; True when it is to be cleaned, then call ``cleaned()``."""
+        if not self._keeps(slot, fit, now):
+            return False
+        self._move(slot, Place.CLEANING)
+        return True
+
+    def returned(self, slot: Slot, now: float) -> None:
+        """Take a connection back that is ready for its next user."""
+        if self._keeps(slot, True, now):
+            self._settle(slot, now)
+
+    def _keeps(self, slot: Slot, fit: bool, now: float) -> bool:
         self._sums["released"] += 1
         slot.lease = slot.stack = None
         uses = self.limits.max_uses
         worn = slot.dies <= now or (uses is not None and slot.uses >= uses)
         if fit and not (worn or slot.doomed or self.closed):
-            self._move(slot, Place.CLEANING)
             return True
         self._drop(slot, "broken" if not fit else "expired" if worn else None)
         self._serve(now)
@@ -222,9 +236,15 @@ class PoolCore:
             return
         if not clean or slot.doomed or self.closed:
             self._drop(slot, None if clean else "broken")
+            self._serve(now)
         else:
-            slot.since = now
-            self._rest(slot)
+            self._settle(slot, now)
+
+    def _settle(self, slot: Slot, now: float) -> None:
+        slot.since = now
+        if slot.used:
+            slot.heard = now
+        self._rest(slot)
         self._serve(now)
 
     def forget(self, slot: Slot, now: float) -> None:
@@ -298,11 +318,11 @@ class PoolCore:
         slot = self._pick(now)
         if slot is not None:
             self._move(slot, Place.IN_USE)
-            ticket.do = self._check(now - slot.since)
+            ticket.do = self._check(now - slot.heard)
         elif len(self.slots) < self.limits.max_size and self._may_connect(now):
             if self.busy is not None:
                 self._retrier, self._watch = ticket, None
-            slot = Slot()
+            slot = Slot(self)
             self.slots.add(slot)
             self._at[Place.CONNECTING] += 1
             ticket.do = Do.CONNECT
@@ -320,17 +340,17 @@ class PoolCore:
             self._drop(slot, "expired")
         return None
 
-    def _check(self, idle: float) -> Do:
-        if idle <= 0:
-            return Do.TAKE  # the server answered it just now
+    def _check(self, silence: float) -> Do:
         after = self.limits.validate_after
-        return Do.PEEK if after is None or idle <= after else Do.PING
+        return Do.PEEK if after is None or silence <= after else Do.PING
 
     def _may_connect(self, now: float) -> bool:
         return self.busy is None or (self._retrier is None and now >= self._retry_at)
 
     def _serve(self, now: float) -> None:
         """Give what is free to those in line, first come first served."""
+        if not self._line and self.busy is None:
+            return
         while (ticket := self._head()) is not None:
             if now >= ticket.deadline:
                 self._give_up(ticket)

@@ -1,16 +1,43 @@
-"""The words a pool decides in: its limits, its counters, places, requests and what to do next."""
+"""The words a pool decides in: its limits, counters, places, requests, and what errors mean."""
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any, Literal
 
 from . import err
+from .constants import CR
 from .options.dsn import bad_option
 
 FOREVER = float("inf")
+
+_BUSY = frozenset(
+    {
+        1040,  # too many connections
+        1053,  # shutdown in progress
+        1135,  # cannot create a thread
+        1203,  # max_user_connections
+        1226,  # a resource of the account is used up
+    }
+)
+_UNREACHED = frozenset({CR.CR_CONNECTION_ERROR, CR.CR_CONN_HOST_ERROR})
+# What a server that is down or restarting answers; its unix socket goes and comes with it.
+_COMING_BACK = (ConnectionRefusedError, ConnectionResetError, FileNotFoundError)
+
+
+def is_busy(error: err.Error) -> bool:
+    """Tell whether a connect failed for a reason that passes by itself: full, or restarting."""
+    if error.errno in _BUSY:
+        return True
+    cause = error.__cause__
+    if error.errno == CR.CR_SERVER_LOST:  # hung up in the middle of the login
+        return not isinstance(cause, TimeoutError)
+    # asyncio tells of several addresses in one text
+    refused = f"[Errno {errno.ECONNREFUSED}]"
+    return error.errno in _UNREACHED and (isinstance(cause, _COMING_BACK) or refused in str(cause))
 
 
 class Do(Enum):
@@ -129,15 +156,36 @@ class PoolStats:
 class Slot:
     """One connection's place in the pool."""
 
-    __slots__ = ("dies", "doomed", "lease", "link", "place", "reported", "since", "stack", "uses")
+    __slots__ = (
+        "command",
+        "core",
+        "dies",
+        "doomed",
+        "heard",
+        "lease",
+        "link",
+        "place",
+        "reported",
+        "since",
+        "stack",
+        "used",
+        "uses",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, core: Any = None) -> None:
+        self.core = core
         self.place = Place.CONNECTING
         self.link: Any = None
         """The connection while the pool has it; None while a user has it."""
         self.lease: Any = None
         """A weak reference to what the user has."""
         self.since = 0.0
+        self.heard = 0.0
+        """When the server answered last, as far as the pool knows."""
+        self.command = 0
+        """The number of its last command before it was lent."""
+        self.used = True
+        """False: no command went out since it was lent."""
         self.dies = FOREVER
         self.uses = 0
         self.doomed = False

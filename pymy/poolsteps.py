@@ -7,12 +7,13 @@ call it and are there, tasks await what it returns. So every order of events is 
 from __future__ import annotations
 
 from abc import abstractmethod
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import err
 from .baselease import freshen
-from .basepool import BasePool, Bucket, logger, repeats
+from .basepool import BasePool, Bucket, in_doubt, logger, repeats
 from .constants import CR
 from .options import Options
 from .options.dsn import bad_option
@@ -76,7 +77,7 @@ class PoolSteps(BasePool):
         except BaseException:
             self._tell(core.cancel, ticket)
             raise
-        conn = self._lend(core, ticket)
+        conn = self._lend(self._tell(core.take, ticket))
         if self._on_acquire is not None:
             try:
                 yield partial(self._on_acquire, conn)
@@ -105,7 +106,7 @@ class PoolSteps(BasePool):
         limit = options.connect_timeout
         if left == float("inf") or (limit is not None and limit <= left):
             return options
-        return options.replace(connect_timeout=left)
+        return hurried(options, left)
 
     def _greeting(self, conn: Any) -> Steps[None]:
         conn._transport.options = conn._options  # instead of those with this connect's time
@@ -141,39 +142,27 @@ class PoolSteps(BasePool):
         if conn._pool is self:
             self.release(conn)
 
-    def _cleaning(self, core: Bucket, slot: Slot) -> Steps[None]:
-        conn = slot.link
+    def _cleaning(self, slot: Slot) -> Steps[None]:
+        conn, core = slot.link, slot.core
         clean = False
         try:
-            if self._needs_tidying(conn):
-                yield from self._tidying(core, conn)
-            else:
-                freshen(conn)
-            clean = bool(conn.is_alive())
+            if self._on_release is not None:
+                yield partial(self._on_release, conn)
+                slot.used = conn._session.command_number != slot.command
+            freshen(conn)
+            if self._is_left_over(slot):
+                ways = core.ways if self.reset_on_release else None
+                yield partial(self._tidy, conn, tidy(conn, ways))
+                if self.reset_on_release:
+                    conn._renew_session()
+                    yield from self._greeting(conn)
+            clean = conn._session.state is READY  # its next user looks at the line
         except (err.Error, TimeoutError):
             pass
         except Exception:
             logger.exception("A hook of the pool failed; the connection is closed")
         finally:
             self._tell(core.cleaned, slot, clean)
-
-    def _needs_tidying(self, conn: Any) -> bool:
-        return bool(
-            self.reset_on_release
-            or self._on_release is not None
-            or conn.in_transaction
-            or not conn.get_autocommit()
-            or conn._session.state is not READY
-        )
-
-    def _tidying(self, core: Bucket, conn: Any) -> Steps[None]:
-        if self._on_release is not None:
-            yield partial(self._on_release, conn)
-        freshen(conn)
-        yield partial(self._tidy, conn, tidy(conn, core.ways if self.reset_on_release else None))
-        if self.reset_on_release:
-            conn._renew_session()
-            yield from self._greeting(conn)
 
     # -- shortcuts
 
@@ -240,6 +229,13 @@ class Attempts:
         return error.retry in (err.Retry.QUERY, err.Retry.TRANSACTION) and self._retries >= 0
 
 
+def hurried(options: Options, seconds: float) -> Options:
+    """Copy options with less time to connect; checking them all again would take longer."""
+    copied = copy(options)
+    object.__setattr__(copied, "connect_timeout", seconds)
+    return copied
+
+
 def buffered(cursorclass: Any) -> Any:
     """Return the cursor class for a result that outlives its connection's lease."""
     if cursorclass._streams:
@@ -256,11 +252,12 @@ def tidy(conn: BaseTransactional, ways: ResetWays | None) -> Conversation[None]:
     """Make a session fit for its next user: a reset, or at least no transaction and no rows."""
     session = conn._session
     if ways is not None:
-        yield from handshake.reset(session, conn._options, conn._credentials(), ways)
-    elif conn.in_transaction or not conn.get_autocommit():
-        yield from run(session, "ROLLBACK")
-    elif session.state is not READY:
-        yield from discard(session)
+        yield from handshake.reset(session, conn._options, conn._credentials, ways)
+    else:
+        if session.state is not READY:
+            yield from discard(session)
+        if in_doubt(session):
+            yield from run(session, "ROLLBACK")
     conn._forget_transaction()
 
 

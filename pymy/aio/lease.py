@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Generator
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from .. import err
 from ..baselease import Leased
 from ..constants import CR
 from ..options import Options
+from ..rows import Row
 from .connections import Connection
 from .cursors import Cursor
 from .turns import Turns
@@ -19,16 +20,16 @@ if TYPE_CHECKING:
     from .pool import Pool
 
 
-class PooledConnection(Leased, Connection):
+class PooledConnection(Leased, Connection[Row]):
     """A connection of a pool: ``close()`` and the end of ``async with`` give it back."""
 
-    _pool: Pool | None = None
+    _pool: Pool[Any] | None = None
     _cursorclass = Cursor
 
     def __init__(self, options: Options) -> None:
         self._transport = None
         super(Connection, self).__init__(options)
-        self.cursorclass: type[Cursor] = options.cursorclass or Cursor
+        self.cursorclass: type[Cursor[Any]] = options.cursorclass or Cursor
         self._turns = Turns()
 
     async def _connect(self, options: Options, sock: Any = None) -> None:
@@ -47,7 +48,7 @@ class PooledConnection(Leased, Connection):
         if self._pool is None:
             super().close()
         else:
-            self._pool.release(self)
+            self._pool._bring_back(self)
 
     async def ensure_closed(self) -> None:
         """Give the connection back to its pool, and wait until it is ready for its next user."""
@@ -58,26 +59,27 @@ class PooledConnection(Leased, Connection):
 
     async def __aexit__(self, *exc_info: object) -> None:
         if self._pool is not None:
-            self._pool.release(self)
+            self._pool._bring_back(self)
 
 
-class Checkout(AbstractAsyncContextManager[PooledConnection]):
+class Checkout(AbstractAsyncContextManager["PooledConnection[Row]"], Generic[Row]):
     """A connection to ``await``, or for the length of an ``async with`` block."""
 
-    __slots__ = ("_acquire", "_conn")
+    __slots__ = ("_conn", "_how", "_pool")
 
-    def __init__(self, acquire: Callable[[], Coroutine[Any, Any, PooledConnection]]) -> None:
-        self._acquire = acquire
-        self._conn: PooledConnection | None = None
+    def __init__(self, pool: Pool[Row], dsn: str | None, timeout: float | None, wait: bool) -> None:
+        self._pool = pool
+        self._how = (dsn, timeout, wait)
+        self._conn: PooledConnection[Row] | None = None
 
-    def __await__(self) -> Generator[Any, Any, PooledConnection]:
-        return self._acquire().__await__()
+    def __await__(self) -> Generator[Any, Any, PooledConnection[Row]]:
+        return self._pool._acquire(*self._how).__await__()
 
-    async def __aenter__(self) -> PooledConnection:
-        self._conn = await self._acquire()
+    async def __aenter__(self) -> PooledConnection[Row]:
+        self._conn = await self._pool._acquire(*self._how)
         return self._conn
 
     async def __aexit__(self, *exc_info: object) -> None:
         conn, self._conn = self._conn, None
         if conn is not None and conn._pool is not None:
-            conn._pool.release(conn)
+            conn._pool._bring_back(conn)

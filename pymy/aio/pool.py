@@ -4,38 +4,69 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
-from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
-from typing import Any, TypeVar
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
 from .. import err
 from ..basepool import Bucket, logger
 from ..constants import CR
 from ..options import Options
-from ..poolstate import PoolStats, Ticket
+from ..poolstate import PoolStats, Slot, Ticket
 from ..poolsteps import PoolSteps
 from ..protocol.needs import Conversation
-from ..rows import RowFactory
-from ..waiting import Steps, finish
+from ..rows import Row, RowFactory
+from ..waiting import Steps
+from .cursors import Cursor
 from .lease import Checkout, PooledConnection
 from .results import Running
+
+if TYPE_CHECKING:
+    from ..options.typed import CreatePoolOptions, PoolOptions
 
 T = TypeVar("T")
 
 
-class Pool(PoolSteps):
+class Pool(PoolSteps, Generic[Row]):
     """A pool of connections for tasks.
 
     It belongs to the event loop that uses it first. Hooks may be coroutine functions. See
     ``pymy.Pool``.
     """
 
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self: Pool[tuple[Any, ...]], dsn: str | None = None, **options: Unpack[PoolOptions]
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: Pool[T],
+            dsn: str | None = None,
+            *,
+            row_factory: RowFactory[T],
+            cursorclass: type[Cursor[Any]] = ...,
+            **options: Unpack[PoolOptions],
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: Pool[T],
+            dsn: str | None = None,
+            *,
+            cursorclass: type[Cursor[T]],
+            **options: Unpack[PoolOptions],
+        ) -> None: ...
+        def __init__(self, dsn: str | None = None, **options: Any) -> None: ...
+
     _loop: asyncio.AbstractEventLoop | None = None
     _clock: asyncio.TimerHandle | None = None
 
     def _prepare(self) -> None:
-        self._lock = nullcontext()
+        # within one thread it keeps nobody out, and costs less than no lock at all
+        self._lock = threading.RLock()
         self._empty = asyncio.Event()
         self._cleaners: set[asyncio.Task[None]] = set()
         self._leaving: set[asyncio.Task[None]] = set()
@@ -45,47 +76,55 @@ class Pool(PoolSteps):
 
     def connection(
         self, *, dsn: str | None = None, timeout: float | None = None, wait: bool = True
-    ) -> Checkout:
+    ) -> Checkout[Row]:
         """Lend a connection for an ``async with`` block. See ``acquire``."""
-        return Checkout(lambda: self._acquire(dsn, timeout, wait))
+        return Checkout(self, dsn, timeout, wait)
 
     def acquire(
         self, *, dsn: str | None = None, timeout: float | None = None, wait: bool = True
-    ) -> Checkout:
+    ) -> Checkout[Row]:
         """Take a connection; ``release()`` it, or use it as a context manager."""
-        return Checkout(lambda: self._acquire(dsn, timeout, wait))
+        return Checkout(self, dsn, timeout, wait)
 
     async def _acquire(
         self, dsn: str | None, timeout: float | None, wait: bool
-    ) -> PooledConnection:
-        conn: PooledConnection = await self._carry(self._acquiring(dsn, timeout, wait))
+    ) -> PooledConnection[Row]:
+        conn: PooledConnection[Row] = self._borrow(dsn, timeout)
+        if conn is None:
+            conn = await self._carry(self._acquiring(dsn, timeout, wait))
         return conn
 
     # -- releasing
 
-    def release(self, conn: PooledConnection) -> asyncio.Future[None]:
+    def release(self, conn: PooledConnection[Any]) -> asyncio.Future[None]:
         """Give a connection back; ``conn`` and its cursors cannot be used any more.
 
         It is reset behind the caller. ``await`` what is returned to wait for that; cancelling it
         changes nothing. Outside of the pool's loop the connection is closed instead.
         """
-        running = asyncio._get_running_loop()
-        if running is not None:
-            self._bind()
-        back = self._take_back(conn)
+        cleaning = self._bring_back(conn)
         assert self._loop is not None
         done = self._loop.create_future()
-        if back is not None and running is not None and self._needs_tidying(back[1].link):
+        if cleaning is None:
+            done.set_result(None)
+        else:
             wake = _waker(done)
-            work = self._carry(self._cleaning(*back))
-            self._spawn(work, self._cleaners).add_done_callback(lambda task: wake())
-            return done
-        if back is not None and running is not None:
-            finish(self._cleaning(*back))  # which has nothing to wait for
-        elif back is not None:
-            self._tell(back[0].cleaned, back[1], False)
-        done.set_result(None)
+            cleaning.add_done_callback(lambda task: wake())
         return done
+
+    def _bring_back(self, conn: PooledConnection[Any]) -> asyncio.Task[None] | None:
+        """Release a connection; None when nothing is left to be done behind the caller."""
+        running = asyncio._get_running_loop()
+        if running is not None and running is not self._loop:
+            self._bind()
+        slot = self._take_back(conn, usable=running is not None)
+        if slot is None:
+            return None
+        return self._spawn(self._carry(self._cleaning(slot)), self._cleaners)
+
+    def _is_left_over(self, slot: Slot) -> bool:
+        # a cancelled statement's KILL may still be on its way
+        return slot.used and (super()._is_left_over(slot) or slot.link._transport.is_cleaning)
 
     # -- shortcuts
 
@@ -97,7 +136,7 @@ class Pool(PoolSteps):
         dsn: str | None = None,
         timeout: float | None = None,
         retries: int | None = None,
-    ) -> Running[Any]:
+    ) -> Running[Cursor[Row], Row]:
         """Run one statement on a connection of the pool, commit it, and return its cursor.
 
         ``await`` it for the cursor, or ``async for row in pool.execute(...)``.
@@ -105,6 +144,26 @@ class Pool(PoolSteps):
         steps = self._executing(query, args, dsn, timeout, retries)
         return Running(self._carry(steps), _rows)
 
+    @overload
+    def stream(
+        self,
+        query: str | bytes,
+        args: Any = None,
+        *,
+        dsn: str | None = None,
+        row_factory: None = None,
+        timeout: float | None = None,
+    ) -> Running[AsyncGenerator[Row, None], Row]: ...
+    @overload
+    def stream(
+        self,
+        query: str | bytes,
+        args: Any = None,
+        *,
+        dsn: str | None = None,
+        row_factory: RowFactory[T],
+        timeout: float | None = None,
+    ) -> Running[AsyncGenerator[T, None], T]: ...
     def stream(
         self,
         query: str | bytes,
@@ -113,7 +172,7 @@ class Pool(PoolSteps):
         dsn: str | None = None,
         row_factory: RowFactory[Any] | None = None,
         timeout: float | None = None,
-    ) -> Running[AsyncGenerator[Any, None]]:
+    ) -> Running[AsyncGenerator[Any, None], Any]:
         """Iterate over a result in flat memory; the connection goes back at its end.
 
         ``await`` sends the statement at once and gives the iterator.
@@ -145,7 +204,7 @@ class Pool(PoolSteps):
         read_only: bool | None = None,
         consistent_snapshot: bool = False,
         dsn: str | None = None,
-    ) -> AsyncIterator[PooledConnection]:
+    ) -> AsyncIterator[PooledConnection[Row]]:
         """Lend a connection within a transaction: committed at the end, rolled back on an error."""
         async with (
             self.connection(dsn=dsn) as conn,
@@ -204,10 +263,10 @@ class Pool(PoolSteps):
             for task in self._cleaners:  # else a hook that never ends would go on
                 task.cancel()
 
-    def __await__(self) -> Generator[Any, Any, Pool]:
+    def __await__(self) -> Generator[Any, Any, Self]:
         return self.__aenter__().__await__()
 
-    async def __aenter__(self) -> Pool:
+    async def __aenter__(self) -> Self:
         await self.warm_up()
         return self
 
@@ -250,10 +309,10 @@ class Pool(PoolSteps):
             result: T = stop.value
             return result
 
-    def _make(self, options: Options) -> PooledConnection:
+    def _make(self, options: Options) -> PooledConnection[Row]:
         return PooledConnection(options)
 
-    def _dial(self, conn: PooledConnection, options: Options) -> Coroutine[Any, Any, None]:
+    def _dial(self, conn: PooledConnection[Row], options: Options) -> Coroutine[Any, Any, None]:
         return conn._connect(options)
 
     async def _sleep(self, core: Bucket, ticket: Ticket) -> None:
@@ -269,10 +328,13 @@ class Pool(PoolSteps):
             if timer is not None:
                 timer.cancel()
 
-    async def _tidy(self, conn: PooledConnection, conversation: Conversation[None]) -> None:
-        # of which the wait for another task's statement may be a part
-        async with asyncio.timeout(conn.options.cancel_timeout):
-            await conn._run(conversation)
+    async def _tidy(self, conn: PooledConnection[Row], conversation: Conversation[None]) -> None:
+        seconds = conn.options.cancel_timeout
+        if conn._turns.taken or (conn._transport is not None and conn._transport.is_cleaning):
+            async with asyncio.timeout(seconds):
+                await conn._run(conversation)
+        else:
+            await conn._run(conversation, seconds)  # which is cheaper
 
     def _discard(self, link: Any) -> None:
         if link._session.usable() and self._loop is not None and self._loop.is_running():
@@ -309,10 +371,6 @@ class Pool(PoolSteps):
                 sent=False,
             )
 
-    def _now(self) -> float:
-        assert self._loop is not None
-        return self._loop.time()
-
     def _idle_now(self) -> None:
         self._empty.set()
 
@@ -327,17 +385,18 @@ class Pool(PoolSteps):
         super()._start_over()
 
     def _core(self, dsn: str | None) -> Bucket:
-        self._bind()
+        if asyncio.get_running_loop() is not self._loop:
+            self._bind()
         return super()._core(dsn)
 
     def _keep_time(self) -> None:
-        interval = self._tick_interval()
+        interval = self._interval
         if interval is not None and self._clock is None and not self._closed:
             assert self._loop is not None
             self._clock = self._loop.call_later(interval, _tick, weakref.ref(self))
 
 
-def _tick(pool: weakref.ref[Pool]) -> None:
+def _tick(pool: weakref.ref[Any]) -> None:
     found = pool()
     if found is not None and not found._closed:
         found._clock = None
@@ -358,6 +417,22 @@ async def _rows(cursor: Any) -> AsyncGenerator[Any, None]:
         yield row
 
 
+@overload
+def create_pool(
+    dsn: str | None = None, **options: Unpack[CreatePoolOptions]
+) -> Pool[tuple[Any, ...]]: ...
+@overload
+def create_pool(
+    dsn: str | None = None,
+    *,
+    row_factory: RowFactory[T],
+    cursorclass: type[Cursor[Any]] = ...,
+    **options: Unpack[CreatePoolOptions],
+) -> Pool[T]: ...
+@overload
+def create_pool(
+    dsn: str | None = None, *, cursorclass: type[Cursor[T]], **options: Unpack[CreatePoolOptions]
+) -> Pool[T]: ...
 def create_pool(
     dsn: str | None = None,
     *,
@@ -367,7 +442,7 @@ def create_pool(
     echo: bool = False,
     loop: Any = None,
     **options: Any,
-) -> Pool:
+) -> Pool[Any]:
     """Make a ``Pool``; ``await`` it, or use it in ``async with``, and ``min_size`` are connected.
 
     minsize, maxsize: aiomysql's names of ``min_size`` and ``max_size``.

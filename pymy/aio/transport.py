@@ -48,6 +48,7 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         self.local = False
         self._link: asyncio.Transport | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self._poll: select.poll | None = None
         self._aborted = False
         self._waiter: asyncio.Future[None] | None = None
         self._helper: asyncio.Task[None] | None = None
@@ -388,9 +389,10 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         if self._link is None or self._link.is_closing():
             return False
         # the loop may not have had the time to look
-        poll = select.poll()
-        poll.register(self.link.get_extra_info("socket"), select.POLLIN)
-        return not poll.poll(0)
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(self.sock, select.POLLIN)
+        return not self._poll.poll(0)
 
     def abort(self) -> None:
         """Close the link at once; nothing is sent."""

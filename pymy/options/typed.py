@@ -1,4 +1,4 @@
-"""The keywords of ``connect()`` for type checkers; ``Options`` tells what they mean.
+"""The keywords of ``connect()`` and of pools for type checkers; ``Options`` tells what they mean.
 
 ``cursorclass`` and ``row_factory`` stand in the signatures themselves: they decide what a row is.
 """
@@ -107,3 +107,34 @@ class ConnectOptions(TypedDict, total=False):
     named_pipe: Literal[False] | None
     echo: bool
     loop: Any
+
+
+class PoolOptions(ConnectOptions, total=False):
+    """Those of a pool's connections, and its own; ``pymy.Pool`` tells what they mean."""
+
+    min_size: int
+    max_size: int
+    max_waiting: int | None
+    acquire_timeout: float | None
+    idle_order: Literal["lifo", "fifo"]
+    idle_timeout: float | None
+    max_lifetime: float | None
+    max_lifetime_jitter: float
+    max_uses: int | None
+    validate_after: float | None
+    reset_on_release: bool
+    retry_interval: float
+    retry_queries: int
+    leak_timeout: float | None
+    on_connect: Callable[[Any], Any] | None
+    on_acquire: Callable[[Any], Any] | None
+    on_wait: Callable[[], Any] | None
+    on_release: Callable[[Any], Any] | None
+
+
+class CreatePoolOptions(PoolOptions, total=False):
+    """... with aiomysql's names for some, as ``pymy.aio.create_pool`` takes them."""
+
+    minsize: int | None
+    maxsize: int | None
+    pool_recycle: float

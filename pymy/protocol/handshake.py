@@ -18,7 +18,7 @@ Sources: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connect
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -293,7 +293,10 @@ class ResetWays:
 
 
 def reset(
-    session: Session, options: Options, credentials: Credentials, ways: ResetWays | None = None
+    session: Session,
+    options: Options,
+    credentials: Callable[[], Credentials],
+    ways: ResetWays | None = None,
 ) -> Conversation[None]:
     """Give the session its first state back.
 
@@ -303,7 +306,7 @@ def reset(
     ways = ways or ResetWays()
     schema = schema_bytes(options)
     if not (ways.known and has_reset(session)) or (schema is None and session.schema is not None):
-        yield from change_user(session, options, credentials)
+        yield from change_user(session, options, credentials())
         return
     yield from begin(session)
     session.indivisible = True
@@ -318,7 +321,7 @@ def reset(
         if exc.errno != ER.UNKNOWN_COM_ERROR or exc.fatal:
             raise
         ways.known = False
-        yield from change_user(session, options, credentials)
+        yield from change_user(session, options, credentials())
     else:
         if not commands:
             yield from setup(session, options, schema)

@@ -66,6 +66,7 @@ class Session(Framing):
         self.begun = False  # the open transaction is one that BEGIN began
         self.rollbacks = 0  # transactions that the server rolled back by itself
         self.status_guessed = False
+        self.erred = False  # the last answer is an ERR, which has no status
         self.mariadb = False
         # the greeting's status may be wrong about it; True once it was set by a statement of ours
         self.autocommit_known = False
@@ -382,6 +383,7 @@ class Session(Framing):
         error = parse_err(packet, mariadb=self.mariadb, encoding=self.decoding.encoding)
         if self.state is BUSY:
             self.move(READY)
+        self.erred = True
         undoing = ROLLED_BACK_MARIADB if self.mariadb else ROLLED_BACK_MYSQL
         if error.errno in undoing and self.status & IN_TRANSACTION:
             # An ERR has no status flags. It is a guess: MariaDB has one number for all deadlocks,
@@ -397,7 +399,7 @@ class Session(Framing):
     def accept(self, ok: Ok) -> Ok:
         """Take over status flags and session changes of an OK or EOF."""
         self.status = ok.status
-        self.status_guessed = False
+        self.status_guessed = self.erred = False
         if not ok.status & IN_TRANSACTION:
             self.begun = False
         self.last_ok = ok

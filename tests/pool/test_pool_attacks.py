@@ -342,6 +342,25 @@ def test_hooks_that_fail(pool, balanced, error):
         assert (stats.in_use, stats.connecting, stats.cleaning) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("use", [True, False])
+def test_a_hook_that_aborts(pool, dsn, tasks, caplog, use):
+    async def main():
+        async with TaskPool(dsn, on_release=lambda conn: conn.abort()) as aborting:
+            conn = await aborting.acquire()
+            if use:
+                await conn.ping()
+            await conn.release()
+            assert (aborting.size, aborting.stats().broken) == (0, 1)
+
+    tasks(main())
+    aborting = pool(on_release=lambda conn: conn.abort())
+    with aborting.connection() as conn:
+        if use:
+            conn.ping()
+    assert (aborting.size, aborting.stats().broken) == (0, 1)
+    assert not caplog.text
+
+
 def ignored(name, error):
     return name == "on_release" and isinstance(error, Exception)
 
@@ -365,7 +384,8 @@ def test_nothing_of_the_object_stays(pool, reset):
     with spoiled.connection() as conn:
         conn.cursorclass = cursors.DictCursor
         conn.query_attributes["a"] = "b"
-        conn.encoders[int] = None
+        assert conn.literal("x") == "'x'"  # what writes literals exists from here on
+        conn.encoders[int] = lambda value, mapping: "7"
         for key in list(conn.decoders):
             conn.decoders[key] = lambda value: "spoiled"
         assert conn.execute("select 1 a").fetchone() == {"a": "spoiled"}

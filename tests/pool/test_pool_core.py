@@ -9,8 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 import pymy
 from pymy.constants import CR
-from pymy.poolcore import PoolCore, is_busy
-from pymy.poolstate import Do, Limits, Place
+from pymy.poolcore import PoolCore
+from pymy.poolstate import Do, Limits, Place, is_busy
 
 FULL = pymy.OperationalError(1040, "Too many connections", fatal=True)
 DENIED = pymy.OperationalError(1045, "Access denied", fatal=True)
@@ -59,13 +59,13 @@ def test_first_come_first_served():
     first.wake = lambda: woken.append(1)
     second.wake = lambda: woken.append(2)
     given_back(core, slot, 2.0)
-    assert (first.do, second.do, woken) == (Do.TAKE, Do.WAIT, [1])
+    assert (first.do, second.do, woken) == (Do.PEEK, Do.WAIT, [1])
 
 
 @pytest.mark.parametrize(
     ("validate_after", "idle", "do"),
     [
-        (0.5, 0.0, Do.TAKE),
+        (0.5, 0.0, Do.PEEK),
         (0.5, 0.5, Do.PEEK),
         (0.5, 0.6, Do.PING),
         (0, 0.1, Do.PING),
@@ -76,6 +76,55 @@ def test_idle_connections_are_checked(validate_after, idle, do):
     core = core_of(validate_after=validate_after)
     rested(core, 100.0)
     assert granted(core, 100.0 + idle) is do
+
+
+@pytest.mark.parametrize(("used", "do"), [(True, Do.PEEK), (False, Do.PING)])
+def test_an_unused_connection_was_not_heard(used, do):
+    """Whoever held it long and sent nothing proves nothing about its server."""
+    core = core_of(validate_after=0.5)
+    slot = opened(core, 100.0)
+    slot.used = used
+    slot.link = object()
+    core.returned(slot, 103.0)
+    assert (core.lend(103.1) is slot) is used
+    if not used:
+        ticket = core.ask(10, True, 103.1)
+        assert ticket.do is do
+        core.checked(ticket, True, 103.2)
+        core.cancel(ticket, 103.2)
+        assert core.lend(103.3) is slot
+
+
+def test_lent_at_once():
+    """... is what needs no more than a look, in the order of the idle ones."""
+    core = core_of(max_size=2, validate_after=0.5)
+    assert core.lend(0.0) is None
+    first, second = opened(core), opened(core)
+    for slot in (first, second):
+        given_back(core, slot, 1.0)
+    assert core.lend(1.6) is None  # a ping is due
+    assert core.lend(1.1) is second
+    waiting = [core.ask(10, True, 1.1) for _ in range(2)]
+    assert [ticket.do for ticket in waiting] == [Do.PEEK, Do.WAIT]
+    given_back(core, second, 1.2)
+    core.cancel(waiting[1], 1.2)
+    assert core.lend(1.2) is second
+    core.dead(second, 1.2)
+    assert (core.stats().broken, core.stats().acquired) == (1, 3)
+
+
+def test_lent_at_once_in_turn():
+    core = core_of(max_size=2, idle_order="fifo")
+    first, second = opened(core), opened(core)
+    for slot in (first, second):
+        given_back(core, slot)
+    assert [core.lend(0.0), core.lend(0.0)] == [first, second]
+
+
+def test_nothing_worn_is_lent_at_once():
+    core = core_of(max_lifetime=10, max_lifetime_jitter=0)
+    rested(core)
+    assert core.lend(10.0) is None
 
 
 @pytest.mark.parametrize(("order", "place"), [("lifo", -1), ("fifo", 0)])
@@ -230,7 +279,7 @@ def test_a_returned_connection_serves_those_whom_the_server_refused():
     ticket = core.ask(10, True, 0.0)
     core.failed(ticket, FULL, 0.0)
     given_back(core, slot, 0.1)
-    assert ticket.do is Do.TAKE
+    assert ticket.do is Do.PEEK
 
 
 def test_the_server_s_error_when_time_is_over():
@@ -291,16 +340,16 @@ def test_cancelled_request_passes_on_what_it_got(step):
     waiting = core.ask(10, True, 5.0)
     if step == "handed over":
         given_back(core, slot, 5.0)
-        assert ticket.do is Do.TAKE
+        assert ticket.do is Do.PEEK
     if step == "waiting":
         core.cancel(ticket, 5.0)
         assert waiting.do is Do.WAIT
         given_back(core, slot, 5.0)
-        assert waiting.do is Do.TAKE
+        assert waiting.do is Do.PEEK
     else:
         core.cancel(ticket, 5.0)
         # a ping may have an answer on its way: that connection is not handed on
-        assert waiting.do is (Do.TAKE if step == "handed over" else Do.CONNECT)
+        assert waiting.do is (Do.PEEK if step == "handed over" else Do.CONNECT)
     assert core.stats().cancelled == 1
     core.cancel(ticket, 5.0)
     assert core.stats().cancelled == 1
@@ -311,7 +360,7 @@ def test_cancelled_hand_over_of_a_new_connection():
     ticket = core.ask(10, True, 5.0)
     core.connected(ticket, object(), 5.0)
     core.cancel(ticket, 5.0)
-    assert granted(core, 5.0) is Do.TAKE
+    assert granted(core, 5.0) is Do.PEEK
 
 
 # -- the end
@@ -499,17 +548,31 @@ class AnyOrder(RuleBasedStateMachine):
         assert link not in [held for _, held in self.used]
         self.used.append((slot, link))
 
+    @rule(alive=st.booleans())
+    def lend(self, alive):
+        slot = self.act(self.core.lend)
+        if slot is None:
+            return
+        assert not self.doing(Do.WAIT)
+        if alive:
+            link, slot.link = slot.link, None
+            self.used.append((slot, link))
+        else:
+            self.act(self.core.dead, slot)
+
     @precondition(lambda self: self.tickets)
     @rule(data=st.data())
     def cancel(self, data):
         self.act(self.core.cancel, data.draw(st.sampled_from(self.tickets)))
 
     @precondition(lambda self: self.used)
-    @rule(data=st.data(), fit=st.booleans())
-    def release(self, data, fit):
+    @rule(data=st.data(), fit=st.booleans(), ready=st.booleans())
+    def release(self, data, fit, ready):
         slot, link = self.used.pop(data.draw(st.integers(0, len(self.used) - 1)))
         slot.link = link
-        if self.act(self.core.release, slot, fit):
+        if fit and ready:
+            self.act(self.core.returned, slot)
+        elif self.act(self.core.release, slot, fit):
             self.cleaning.append(slot)
 
     @precondition(lambda self: self.cleaning)

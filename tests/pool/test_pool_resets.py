@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from scripted import Server, err, expect, greet, listen_to_the_end, ok, query, response, step
-from server_packets import CHANGE_USER, INIT_DB, QUERY, RESET_CONNECTION, ok_packet
+from server_packets import CHANGE_USER, INIT_DB, PING, QUERY, RESET_CONNECTION, ok_packet
 
 import pymy
 from pymy.aio import Pool as TaskPool
+from pymy.cursors import SSCursor
 from pymy.pool import Pool
 from pymy.protocol.session import Session
 
@@ -27,8 +29,23 @@ def login(peer):
 
 
 @step
+def silence(peer):
+    """Hear nothing more until the client leaves."""
+    before = bytes(peer.heard)
+    listen_to_the_end()(peer)
+    assert peer.heard.removeprefix(before) in (b"", b"\1\0\0\0\1")  # COM_QUIT
+
+
+@step
 def changes_user(peer):
     assert peer.read("COM_CHANGE_USER")[0] == CHANGE_USER
+
+
+@step
+def used(peer):
+    """Answer the ping without which there is nothing to reset."""
+    expect(PING)(peer)
+    ok()(peer)
 
 
 @step
@@ -45,19 +62,23 @@ def commands(peer, *wanted):
 RESET = [(RESET_CONNECTION, b""), (QUERY, NAMES), (INIT_DB, "shop")]
 
 
-def release_in_threads(options, times=1):
-    pool = Pool(max_size=1, **options)
+def release_in_threads(options, times=1, use=True, **settings):
+    pool = Pool(max_size=1, **settings, **options)
     for _ in range(times):
         conn = pool.acquire()
+        if use:
+            conn.ping()
         conn.release()
     return pool.stats(), pool.terminate()
 
 
-def release_in_tasks(options, times=1):
+def release_in_tasks(options, times=1, use=True, **settings):
     async def main():
-        pool = TaskPool(max_size=1, **options)
+        pool = TaskPool(max_size=1, **settings, **options)
         for _ in range(times):
             conn = await pool.acquire()
+            if use:
+                await conn.ping()
             await conn.release()
         return pool.stats(), pool.terminate()
 
@@ -69,7 +90,9 @@ both = pytest.mark.parametrize("release", [release_in_threads, release_in_tasks]
 
 @both
 def test_one_write(release):
-    with Server(login(), commands(*RESET), commands(*RESET), listen_to_the_end()) as server:
+    with Server(
+        login(), used(), commands(*RESET), used(), commands(*RESET), listen_to_the_end()
+    ) as server:
         stats, _ = release(server.options(database="shop"), times=2)
     assert (stats.idle, stats.connected) == (1, 1)
 
@@ -78,9 +101,9 @@ def test_one_write(release):
 def test_p112_a_server_without_it_is_asked_once(release):
     """... and not by each of the pool's connections."""
     with Server(
-        login(), expect(RESET_CONNECTION), err(1047, "Unknown command"), query(NAMES), ok(),
+        login(), used(), expect(RESET_CONNECTION), err(1047, "Unknown command"), query(NAMES), ok(),
         expect(INIT_DB, "shop"), ok(), changes_user(), ok(), query(NAMES), ok(),
-        changes_user(), ok(), query(NAMES), ok(), listen_to_the_end(),
+        used(), changes_user(), ok(), query(NAMES), ok(), listen_to_the_end(),
     ) as server:  # fmt: skip
         stats, _ = release(server.options(database="shop"), times=2)
     assert (stats.idle, stats.connected) == (1, 1)
@@ -89,7 +112,7 @@ def test_p112_a_server_without_it_is_asked_once(release):
 @both
 def test_p112_refused_altogether(release):
     with Server(
-        login(), expect(RESET_CONNECTION), err(1047, "Unknown command"), query(NAMES), ok(),
+        login(), used(), expect(RESET_CONNECTION), err(1047, "Unknown command"), query(NAMES), ok(),
         expect(INIT_DB, "shop"), ok(), changes_user(), err(1105, "no"),
         listen_to_the_end(),
     ) as server:  # fmt: skip
@@ -101,10 +124,10 @@ def test_p112_refused_altogether(release):
 def test_a_proxy_that_loses_commands(release):
     """It costs one connection; from then on each command waits for the answer of the last."""
     with Server(
-        login(), expect(RESET_CONNECTION), ok(), listen_to_the_end(),
+        login(), used(), expect(RESET_CONNECTION), ok(), listen_to_the_end(),
     ).then(
-        login(), expect(RESET_CONNECTION), ok(), query(NAMES), ok(), expect(INIT_DB, "shop"), ok(),
-        listen_to_the_end(),
+        login(), used(), expect(RESET_CONNECTION), ok(), query(NAMES), ok(),
+        expect(INIT_DB, "shop"), ok(), listen_to_the_end(),
     ) as server:  # fmt: skip
         stats, _ = release(server.options(database="shop", cancel_timeout=0.2), times=2)
     assert (stats.idle, stats.connected, stats.broken) == (1, 2, 1)
@@ -166,3 +189,147 @@ def test_one_write_on_real_servers(request, writes, db, needs, address, how):
     assert len(written) == 1
     assert shown == (1, db, 0, "utf8mb4", 0)
     assert stats.connected == 1
+
+
+# -- nothing is sent where there is nothing to undo
+
+
+@both
+@pytest.mark.parametrize("reset", [True, False])
+def test_an_unused_connection_sends_nothing(release, reset):
+    asked = []
+    with Server(login(), silence()) as server:
+        options = server.options(password=lambda: asked.append(1) or "secret")
+        stats, _ = release(options, times=3, use=False, reset_on_release=reset)
+    assert (stats.idle, stats.connected, stats.acquired, len(asked)) == (1, 1, 3, 1)
+
+
+@both
+def test_a_reset_asks_for_no_password(release):
+    asked = []
+    with Server(login(), used(), commands(*RESET), silence()) as server:
+        release(
+            server.options(database="shop", password=lambda: asked.append(1) or "secret"),
+        )
+    assert len(asked) == 1
+
+
+@both
+def test_only_the_hook_used_it(release):
+    with Server(login(), used(), commands(*RESET[:2]), silence()) as server:
+        stats, _ = release(server.options(), use=False, on_release=lambda conn: conn.ping())
+    assert (stats.idle, stats.broken) == (1, 0)
+
+
+@both
+def test_no_reset_and_no_transaction(release):
+    with Server(login(), used(), used(), silence()) as server:
+        stats, _ = release(server.options(), times=2, reset_on_release=False)
+    assert (stats.idle, stats.connected) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [ok(status=0x0001)],  # SERVER_STATUS_IN_TRANS
+        [ok(status=0x0001), query("select 2"), err(1213, "Deadlock", "40001")],  # a guess
+        [err(1062, "Duplicate entry", "23000")],  # an ERR has no status
+    ],
+    ids=["open", "guessed", "unknown"],
+)
+def test_what_may_be_a_transaction_is_rolled_back(answer):
+    with Server(login(), query("select 1"), *answer, query("ROLLBACK"), ok(), silence()) as server:
+        pool = Pool(max_size=1, reset_on_release=False, **server.options())
+        with pool.connection() as conn:
+            with suppress(pymy.Error):
+                conn.execute("select 1")
+            if len(answer) > 1:
+                with pytest.raises(pymy.OperationalError, match="Deadlock"):
+                    conn.execute("select 2")
+                assert conn._session.status_guessed
+        with pool.connection() as conn:  # used for nothing, and so sends nothing
+            pass
+        pool.terminate()
+
+
+@pytest.mark.parametrize("reset", [True, False])
+def test_questions_of_a_real_server(pool_of, direct, reset):
+    """The server itself counts what it is asked."""
+    pool = pool_of(max_size=1, reset_on_release=reset, autocommit=True)
+    questions = "show global status like 'Questions'"
+
+    def asked(work):
+        before = int(direct.execute(questions).fetchone()[1])
+        for _ in range(10):
+            with pool.connection() as conn:
+                work(conn)
+        return int(direct.execute(questions).fetchone()[1]) - before - 1
+
+    pool.execute("select 1")
+    assert asked(lambda conn: None) == 0
+    assert (asked(lambda conn: conn.execute("select 1")) == 10) is not reset
+
+
+SPOILED = {
+    "open": ["insert into t values (2)"],
+    "failed": ["insert into t values (1)"],  # keeps a lock on the row that was there
+    "in a procedure": ["set autocommit = 1", "call fails()"],
+    "locks alone": ["select * from m"],  # MySQL keeps them, and its status says nothing
+    "unread": ["select 2; begin; update t set id = 3"],
+}
+
+
+@pytest.mark.parametrize("how", SPOILED)
+@pytest.mark.parametrize("world", ["threads", "tasks"])
+def test_no_transaction_survives(dsn, pool_of, direct, how, world):
+    direct.execute("create table t (id int primary key) engine=innodb")
+    direct.execute("insert into t values (1)")
+    direct.execute("create table m (id int) engine=myisam")
+    direct.execute(
+        "create procedure fails() begin start transaction; update t set id = 4; "
+        "insert into t values (4); end"
+    )
+    direct.execute("set innodb_lock_wait_timeout = 1, lock_wait_timeout = 1")
+    options = {"max_size": 1, "reset_on_release": False, "multi_statements": True}
+    if world == "threads":
+        pool = pool_of(**options)
+        with pool.connection() as conn:
+            thread = conn.thread_id()
+            for statement in SPOILED[how]:
+                with suppress(pymy.IntegrityError):
+                    conn.execute(statement)
+        with pool.connection() as conn:
+            assert (conn.thread_id(), conn.in_transaction) == (thread, False)
+            direct.execute("update t set id = 5")
+            for table in ("t", "m"):
+                direct.execute(f"alter table {table} comment 'nobody holds it'")
+    else:
+
+        async def main():
+            async with TaskPool(dsn, **options) as pool:
+                conn = await pool.acquire()
+                thread = conn.thread_id()
+                for statement in SPOILED[how]:
+                    with suppress(pymy.IntegrityError):
+                        await conn.execute(statement)
+                await conn.release()
+                async with pool.connection() as conn:
+                    assert (conn.thread_id(), conn.in_transaction) == (thread, False)
+                    direct.execute("update t set id = 5")
+                    for table in ("t", "m"):
+                        direct.execute(f"alter table {table} comment 'nobody holds it'")
+
+        asyncio.run(main())
+    assert direct.execute("select id from t").fetchall() == ((5,),)
+
+
+@pytest.mark.parametrize("read", [0, 1])
+def test_an_unread_stream_is_cleared_away(pool_of, read):
+    pool = pool_of(max_size=1, reset_on_release=False)
+    conn = pool.acquire()
+    cursor = conn.cursor(SSCursor)
+    cursor.execute("select 1 union all select 2 union all select 3")
+    cursor.fetchmany(read)
+    conn.release()
+    assert pool.execute("select 4").fetchone() == (4,)
+    assert (pool.stats().connected, pool.stats().idle) == (1, 1)

@@ -377,6 +377,7 @@ def test_terminate_in_the_middle_of_everything(dsn, run, balanced):
     async def main():
         pool = Pool(dsn, max_size=3, acquire_timeout=60)
         lent, returned = await pool.acquire(), await pool.acquire()
+        await returned.ping()  # so that there is something to clean
         connecting = asyncio.create_task(pool._acquire(None, None, True))
         waiting = asyncio.create_task(pool._acquire(None, None, True))
         while not pool.stats().waiting:

@@ -262,7 +262,7 @@ SCENARIOS = [
             following,
             lambda session, options: commands.set_option(session, False),
             lambda session, options: commands.statistics(session),
-            lambda session, options: handshake.reset(session, options, credentials()),
+            lambda session, options: handshake.reset(session, options, credentials),
             lambda session, options: handshake.change_user(session, options, credentials()),
             lambda session, options: handshake.change_user(
                 session, options, Credentials((b"wrong",), ATTRIBUTES)
@@ -277,7 +277,7 @@ SCENARIOS = [
             ask("set @a = 2, @b = 3"),
             ask("use mysql"),
             lambda session, options: handshake.reset(
-                session, options, credentials(), ResetWays(together=True)
+                session, options, credentials, ResetWays(together=True)
             ),
             ask("select @a, @b, database(), @@autocommit, @@character_set_client"),
         ],

@@ -52,7 +52,7 @@ class Reset:
         self.error: err.Error | None = None
         chosen = {"database": "shop"} | chosen
         try:
-            self.line.run(reset(self.session, options(**chosen), credentials(), self.ways))
+            self.line.run(reset(self.session, options(**chosen), credentials, self.ways))
         except err.Error as exc:
             self.error = exc
 
@@ -211,9 +211,7 @@ def test_what_cannot_go_together() -> None:
         assert done.error is not None  # as nothing else was answered
     with suppress(err.Error):
         line = Line(compressed, [])
-        line.run(
-            reset(compressed, options(database="shop"), credentials(), ResetWays(together=True))
-        )
+        line.run(reset(compressed, options(database="shop"), credentials, ResetWays(together=True)))
     assert bytes(line.sent)[7:] == b"\x01\0\0\0" + RESET
 
 
@@ -225,7 +223,7 @@ def test_a_proxy_that_loses_commands_gets_them_one_by_one(answered: int, how: st
     if how == "lost":
         assert Reset(*answered * [OK], session=session, ways=ways).error is not None
     else:
-        need = session.start(reset(session, options(database="shop"), credentials(), ways))
+        need = session.start(reset(session, options(database="shop"), credentials, ways))
         while need is Need.WRITE:
             need = session.sent(len(session.output()))
         for _ in range(answered):

@@ -12,6 +12,11 @@ pymy.connect(compress="gzip")  # error
 pymy.connect(autocommit="yes")  # error
 pymy.connect(on_cancel="never")  # error
 pymy.aio.connect(prot=3306)  # error
+pymy.Pool("mysql://h", max_sise=3)  # error
+pymy.Pool(maxsize=3)  # error
+pymy.Pool(idle_order="random")  # error
+pymy.aio.Pool(reset_on_release="no")  # error
+pymy.aio.create_pool(port="3306")  # error
 
 
 def blocking(conn: pymy.Connection) -> None:
@@ -23,6 +28,15 @@ def blocking(conn: pymy.Connection) -> None:
     number: int = conn.cursor(row_factory=rows.dict_row).fetchall()[0]  # error
     print(number)
     conn.transaction("serializable", read_onyl=True)  # error
+
+
+def lent(pool: pymy.Pool[dict[str, int]]) -> None:
+    pool.release(1)  # error
+    pool.acquire("dsn")  # error
+    name: str = pool.execute("select 1").fetchall()[0]["a"]  # error
+    print(name)
+    for row in pool.stream("select 1"):
+        row.lower()  # error
 
 
 async def awaited(conn: pymy.aio.Connection) -> None:

@@ -33,8 +33,8 @@ def rows_of_a_connection() -> None:
 def rows_of_a_cursor(conn: pymy.Connection) -> None:
     assert_type(conn.cursor(), Cursor[Tuple])
     assert_type(conn.cursor(DictCursor), DictCursor)
-    streaming: SSCursor[Tuple] = conn.cursor(SSCursor)
-    assert_type(streaming.fetchone(), Tuple | None)
+    streaming: SSCursor[Any] = conn.cursor(SSCursor)  # checkers differ in what it is without []
+    streaming.close()
     assert_type(conn.cursor(row_factory=rows.dataclass_row(Item)), Cursor[Item])
     assert_type(conn.cursor(SSCursor, row_factory=rows.dataclass_row(Item)), SSCursor[Item])
 
@@ -96,7 +96,15 @@ def pools() -> None:
         assert_type(pool, pymy.Pool[Dict])
         with pool.acquire() as conn:
             assert_type(conn.execute("select 1").fetchone(), Dict | None)
+            assert_type(conn.cursor(row_factory=rows.dataclass_row(Item)), Cursor[Item])
+        with pool.connection() as other, pool.transaction("serializable") as third:
+            assert_type(other.execute("select 1").fetchone(), Dict | None)
+            assert_type(third.execute("select 1").fetchone(), Dict | None)
         assert_type(pool.execute("select 1").fetchone(), Dict | None)
+        assert_type(pool.stream("select 1"), Iterator[Dict])
+        assert_type(pool.stream("select 1", row_factory=rows.dataclass_row(Item)), Iterator[Item])
+    assert_type(pymy.Pool(max_size=3, autocommit=True, on_wait=lambda: None), pymy.Pool[Tuple])
+    assert_type(pymy.Pool(cursorclass=DictCursor, idle_order="fifo"), pymy.Pool[Dict])
 
 
 async def async_pools() -> None:
@@ -104,3 +112,16 @@ async def async_pools() -> None:
         assert_type(pool, pymy.aio.Pool[Tuple])
         async with pool.acquire() as conn:
             assert_type(await (await conn.execute("select 1")).fetchone(), Tuple | None)
+        lent = await pool.acquire(timeout=2)
+        assert_type(lent.cursor(), pymy.aio.Cursor[Tuple])
+        await pool.release(lent)
+        async with pool.transaction() as other:
+            assert_type(other.cursor(), pymy.aio.Cursor[Tuple])
+        async for row in pool.execute("select 1"):
+            assert_type(row, Tuple)
+        async for item in pool.stream("select 1", row_factory=rows.dataclass_row(Item)):
+            assert_type(item, Item)
+    dicts = await pymy.aio.create_pool(cursorclass=pymy.aio.DictCursor, maxsize=3, user="u")
+    assert_type(dicts, pymy.aio.Pool[Dict])
+    assert_type(await (await dicts.execute("select 1")).fetchone(), Dict | None)
+    assert_type(pymy.aio.Pool("h", row_factory=rows.dataclass_row(Item)), pymy.aio.Pool[Item])

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pymy.aio import create_pool
+from pymy.basepool import BasePool
 from pymy.options.keywords import KEYWORDS
-from pymy.options.typed import ConnectOptions
+from pymy.options.typed import ConnectOptions, CreatePoolOptions, PoolOptions
 
 HERE = Path(__file__).parent
 IN_SIGNATURES = {"row_factory", "cursorclass"}
@@ -64,3 +68,12 @@ def test_what_must_fail(reported: Places) -> None:
 
 def test_every_keyword_has_a_type() -> None:
     assert set(ConnectOptions.__annotations__) == KEYWORDS - IN_SIGNATURES
+
+
+@pytest.mark.parametrize(
+    ("function", "typed", "beyond"),
+    [(BasePool, PoolOptions, ConnectOptions), (create_pool, CreatePoolOptions, PoolOptions)],
+)
+def test_every_keyword_of_a_pool_has_a_type(function: Any, typed: Any, beyond: Any) -> None:
+    named = set(inspect.signature(function).parameters) - {"dsn", "options"}
+    assert set(typed.__annotations__) == named | set(beyond.__annotations__)
