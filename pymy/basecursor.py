@@ -166,6 +166,8 @@ class BaseCursor(err.Classes, Generic[Conn, Row]):
         return args
 
     def _advancing(self, connection: Conn) -> Conversation[bool | None]:
+        if not self._has_more(connection):  # any more: it may have waited in line
+            return None
         result = yield from next_result(connection._session, stream=self._streams)
         if result is None:
             return None
@@ -173,7 +175,8 @@ class BaseCursor(err.Classes, Generic[Conn, Row]):
         return True
 
     def _closing(self, connection: Conn) -> Conversation[None]:
-        return (yield from discard(connection._session))
+        if self._has_more(connection):
+            yield from discard(connection._session)
 
     def _is_current(self, connection: Conn) -> bool:
         """Tell whether no other command has gone out since this cursor's."""

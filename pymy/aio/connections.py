@@ -78,18 +78,27 @@ class Connection(Transactional, Generic[Row]):
 
     async def _connected(self) -> Self:
         if not self.open:
-            await self.connect()
+            await self._in_turn()
+            try:
+                if not self.open:  # still: another task may have been first
+                    await self._connect(self._live)
+            finally:
+                self._turns.leave()
         return self
 
     # -- link
 
     async def connect(self, sock: Any = None) -> None:
         """Connect, also again after ``close()``."""
-        if self.open:
-            raise err.InterfaceError(
-                CR.CR_BAD_PARAMETER, "The connection is open already: close() it first"
-            )
-        await self._connect(self._live, sock)
+        await self._in_turn()
+        try:
+            if self.open:
+                raise err.InterfaceError(
+                    CR.CR_BAD_PARAMETER, "The connection is open already: close() it first"
+                )
+            await self._connect(self._live, sock)
+        finally:
+            self._turns.leave()
 
     async def _connect(self, options: Options, sock: Any = None) -> None:
         deadline = Deadline(options.connect_timeout, "connect_timeout")
@@ -102,14 +111,20 @@ class Connection(Transactional, Generic[Row]):
             self._transport = transport
             await transport.run(handshake.connect(session, options, credentials), deadline)
         except BaseException:
-            self.abort()
+            transport.abort()
+            if self._session is session:
+                self.abort()
             raise
 
     async def _run(self, conversation: Conversation[T], timeout: float | None = None) -> T:
         """Carry a conversation to its end; ``timeout`` seconds for all of it."""
         turns = self._turns
         if turns.taken:
-            await self._line_up(conversation)
+            try:
+                await self._in_turn()
+            except BaseException:
+                conversation.close()
+                raise
         turns.taken = True
         try:
             transport = self._transport
@@ -124,14 +139,13 @@ class Connection(Transactional, Generic[Row]):
         finally:
             turns.leave()
 
-    async def _line_up(self, conversation: Conversation[Any]) -> None:
-        try:
+    async def _in_turn(self) -> None:
+        """Take the turn, which is free, or comes in line behind the other tasks."""
+        if self._turns.taken:
             if self._options.concurrent == "error":
                 raise self._session.busy()
             await self._turns.wait()
-        except BaseException:
-            conversation.close()
-            raise
+        self._turns.taken = True
 
     def _warn_unread(self) -> None:
         if self._transport is None or not self._transport.is_cleaning:
@@ -159,14 +173,16 @@ class Connection(Transactional, Generic[Row]):
         if transport is None:
             return
         session = self._session
-        with suppress(err.Error, OSError, TimeoutError):
-            self._check_process()
-            if transport.is_cleaning:
-                async with asyncio.timeout(1.0):
-                    await transport.settled()
-            if session.usable():
-                await transport.run(commands.quit_(session), Deadline(1.0, "close"))
-        self.abort()
+        try:
+            with suppress(err.Error, OSError, TimeoutError):
+                self._check_process()
+                if transport.is_cleaning:
+                    async with asyncio.timeout(1.0):
+                        await transport.settled()
+                if session.usable():
+                    await transport.run(commands.quit_(session), Deadline(1.0, "close"))
+        finally:
+            self.abort()
 
     def abort(self) -> None:
         """Close the socket at once, without a word; a running statement goes on at the server."""
@@ -303,8 +319,13 @@ class Connection(Transactional, Generic[Row]):
         except err.Error:
             if not reconnect or self.open:
                 raise
-            self.abort()
-            await self._connect(self._live)
+            await self._in_turn()
+            try:
+                if not self.open:  # still: another task may have been first
+                    self.abort()
+                    await self._connect(self._live)
+            finally:
+                self._turns.leave()
 
     async def select_db(self, db: str) -> None:
         """Change the default schema (COM_INIT_DB)."""

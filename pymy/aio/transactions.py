@@ -31,10 +31,17 @@ class Transaction(BaseTransaction):
                 # the clean-up behind a cancelled statement may have closed it just now
                 if not self._is_moot(failed):
                     raise
+            finally:
+                if self in self._connection._blocks:
+                    # cancelled in line for its turn: nobody else would end the transaction
+                    self._connection.abort()
 
 
 class Transactional(BaseTransactional):
     """The transaction methods of an asyncio connection; one round trip a statement."""
+
+    @abstractmethod
+    def abort(self) -> None: ...
 
     @abstractmethod
     async def _run(self, conversation: Conversation[T], timeout: float | None = None) -> T: ...

@@ -153,6 +153,8 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
 
     def _serve(self, need: Need) -> None:
         session = self.session
+        if self._is_timed:
+            self._moved = time.monotonic()  # what is handed over to be sent counts, too
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
@@ -265,17 +267,18 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         session = self.session
         self._serve(session.start(conversation))
         if session.need is not DONE:
-            self._waiter = self.loop.create_future()
+            waiter = self._waiter = self.loop.create_future()
             if deadline is not None or self._is_timed:
                 self._moved = time.monotonic()
                 self._look(deadline)
             try:
-                await self._waiter
+                await waiter
             except asyncio.CancelledError:
                 if not self._is_answered():
                     raise
             finally:
-                self._waiter = None
+                if self._waiter is waiter:  # else it is the clean-up's
+                    self._waiter = None
                 if self._timer is not None:
                     self._timer.cancel()
                     self._timer = None
@@ -329,7 +332,7 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
             due = self._moved + seconds
             if due > now:
                 looks.append(due)
-            elif name == stalling:
+            elif name == stalling and (backlog or self.session.need is READ):
                 self._expire(name, seconds)
                 return
             else:
@@ -345,7 +348,9 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         """Leave the running statement to ``on_cancel``; False when only closing is left."""
         if self.options.on_cancel == "close" or not self.session.abandon():
             return False
-        self._cleaner = self.loop.create_task(self._clean())
+        # not by create_task(), which may run it at once, within what is being left
+        self._cleaner = asyncio.Task(self._clean(), loop=self.loop)
+        self._cleaner.add_done_callback(self._cleaned)
         return True
 
     async def _clean(self) -> None:
@@ -362,13 +367,17 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
                     session.take_error()
         except TimeoutError:
             session.cut()
-        except BaseException:
-            session.cut()
-            raise
-        finally:
-            self._cleaner = None
-            if session.state is BROKEN:
-                self.abort()
+
+    def _cleaned(self, cleaner: asyncio.Task[None]) -> None:
+        self._cleaner = None
+        error = None if cleaner.cancelled() else cleaner.exception()
+        if error is not None:
+            what = "the clean-up behind a cancelled statement failed"
+            self.loop.call_exception_handler({"message": what, "exception": error})
+        if cleaner.cancelled() or error is not None:
+            self.session.cut()
+        if self.session.state is BROKEN:
+            self.abort()
 
     async def _rested(self) -> None:
         if self.session.need is not DONE:
@@ -382,7 +391,7 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
     async def settled(self) -> None:
         """Wait until nothing of an abandoned statement is left on the line."""
         if self._cleaner is not None:
-            await asyncio.shield(self._cleaner)
+            await asyncio.wait([self._cleaner])
 
     def is_silent(self) -> bool:
         """Tell whether nothing waits to be read: neither bytes nor the end of the link."""

@@ -25,9 +25,7 @@ class Turns:
         try:
             await place
         except BaseException:
-            if place.cancelled():
-                self._line.remove(place)
-            else:  # it was handed over already
+            if not place.cancelled():  # it was handed over already
                 self.leave()
             raise
 

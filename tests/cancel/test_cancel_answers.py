@@ -55,7 +55,7 @@ def test_the_answer_was_first(run, dsn):
 
 def test_a_transaction_that_had_started_is_ended(run, dsn):
     async def main():
-        async with pymy.aio.connect(dsn, autocommit=True) as conn:
+        async with pymy.aio.connect(dsn, autocommit=True, cancel_timeout=20) as conn:
             await conn.execute("create table t (a int) engine=innodb")
 
             async def block(seconds):
