@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 from pymy import err
-from pymy.constants import CR
+from pymy.constants import CR, SERVER_STATUS
 from pymy.protocol.attributes import Attributes
 from pymy.protocol.needs import Conversation
 from pymy.protocol.query import (
@@ -25,6 +25,9 @@ T = TypeVar("T")
 
 # What an error shows of its statement.
 SHOWN = 200
+# Where a statement that changes the SQL mode says so.
+MODE_CHANGE = 4096
+ANSI_QUOTES = int(SERVER_STATUS.SERVER_STATUS_ANSI_QUOTES)
 
 
 class ScriptResult(NamedTuple):
@@ -55,17 +58,20 @@ def run_script(
     yield from discard(session)
     script = Script(session, pieces)
     done = ScriptResult()
+    ansi_quotes = yield from has_ansi_quotes(session)
     while True:
         now = context()
         statement = None
         try:
             statement = script.splitter.take(
-                ansi_quotes=now.ansi_quotes, no_backslash_escapes=now.no_backslash_escapes
+                ansi_quotes=ansi_quotes, no_backslash_escapes=now.no_backslash_escapes
             )
             if statement is not None:
                 sql = script.encoded(statement, now)
                 result = yield from query(session, sql, stream=True, attributes=attributes)
                 done = yield from finish(session, result, done)
+                if session.mariadb or "sql_mode" in statement.text[:MODE_CHANGE].lower():
+                    ansi_quotes = yield from has_ansi_quotes(session)
             elif script.splitter.ended:
                 return done
             elif script.splitter.held > LARGE_STATEMENT:
@@ -79,6 +85,14 @@ def run_script(
         done = done._replace(statements=done.statements + 1, size=statement.end)
         if progress is not None:
             users(session, progress, done)
+
+
+def has_ansi_quotes(session: Session) -> Conversation[bool]:
+    """Tell whether "..." is a name now: MariaDB's answers say so, MySQL must be asked."""
+    if session.mariadb:
+        return bool(session.status & ANSI_QUOTES)
+    result = yield from query(session, b"SELECT @@sql_mode")
+    return "ANSI_QUOTES" in str(result.rows)
 
 
 def finish(session: Session, result: Result | None, done: ScriptResult) -> Conversation[Any]:

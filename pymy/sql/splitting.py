@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..constants import CR
 from ..err import ProgrammingError
-from .tokens import statement_patterns
+from .tokens import DELIMITER_BACK, statement_patterns
 
 
 class Statement(NamedTuple):
@@ -23,6 +23,7 @@ class Statement(NamedTuple):
 
 
 _COMMAND = re.compile(r"(?i:delimiter)(?=[\x00-\x20]|\Z)([^\n]*+)(\n?)")
+_BACK = re.compile(rf"\n{DELIMITER_BACK}(?:\n|\Z)")
 # As many characters tell whether it is one: the word and the blank behind it.
 _COMMAND_SIZE = len("delimiter") + 1
 _BYTE_ORDER_MARK = re.compile("\ufeff|\xef\xbb\xbf|")
@@ -42,9 +43,10 @@ class Splitter:
     """Takes a script in pieces cut anywhere, gives its statements one by one.
 
     As the servers' own programs do it: a statement ends at the delimiter outside of quotes and
-    comments; ``DELIMITER x`` where a statement may begin changes it and is not sent. Nor is what
-    holds nothing to execute: comments in front of a statement are dropped. The content of
-    ``/*! */`` is executed, so such a comment belongs to a statement, with all delimiters in it.
+    comments; ``DELIMITER x`` where a statement may begin changes it and is not sent. A line of its
+    own, ``DELIMITER ;`` ends a statement, too. What holds nothing to execute is not sent: comments
+    in front of a statement are dropped. The content of ``/*! */`` is executed, so such a comment
+    belongs to a statement, with all delimiters in it.
 
     The script is str, or bytes decoded as Latin-1, provided that its character set has no
     characters with the byte of a quote or a backslash in them.
@@ -116,7 +118,7 @@ class Splitter:
             whole = self._text.startswith(self.delimiter, self._at)
             # in front of it, there was at least one token that is neither blank nor comment
             self._inside = self._at > self._start
-            if not whole and not (self.ended and self._at == len(self._text)):
+            if not (whole or self._is_ended()):
                 self._wait()
                 return None
             text, line = self._text[self._start : self._at], self._line
@@ -124,6 +126,12 @@ class Splitter:
             if self._inside:
                 self._inside = False
                 return Statement(text, line, self._size)
+
+    def _is_ended(self) -> bool:
+        """Tell whether a statement ends without its delimiter."""
+        if self._at == len(self._text):
+            return self.ended
+        return self._text[self._at] == "\n" and _BACK.match(self._text, self._at) is not None
 
     def _join(self) -> None:
         if self._pieces:

@@ -103,7 +103,10 @@ class StatementPatterns(NamedTuple):
     before: re.Pattern[str]
     """Blanks and comments in front of a statement, which no server executes."""
     body: re.Pattern[str]
-    """A statement, up to its delimiter or to the token that is not whole."""
+    """A statement, up to its delimiter, to a line DELIMITER ; or to the token that is not whole."""
+
+
+DELIMITER_BACK = r"[ \t]*+(?i:delimiter)[ \t]++;[ \t\r]*+"
 
 
 @lru_cache(maxsize=64)
@@ -111,7 +114,8 @@ def statement_patterns(
     delimiter: str, ansi_quotes: bool, no_backslash_escapes: bool, last: bool
 ) -> StatementPatterns:
     """Return the patterns of a SQL mode and a delimiter; ``last`` when no more text will come."""
-    line = rf"(?:#|{_DASHES})[^\n]*+" + (r"(?:\n|\Z)" if last else r"\n")
+    line_end = r"(?:\n|\Z)" if last else r"\n"
+    line = rf"(?:#|{_DASHES})[^\n]*+(?={line_end})"
     inner = r"/\*(?:[^*]++|\*(?!/))*+\*/"
     block = rf"(?!/\*M?!){inner}"
     # mariadb-dump begins with it: the client shall run no commands of the system. pymy has none.
@@ -129,9 +133,14 @@ def statement_patterns(
     other = rf"(?:(?!{first})|{ahead}(?!{re.escape(delimiter)}))"
     single = r"\-/" if delimiter[0] in "'\"`#-/" else rf"\-/{first}"
     tokens = f"{quoted}|{line}|{block}|{executed}|{alone}[{single}]"
+    plain = rf"[^'\"`#\-/{first}]++"
+    if delimiter != ";":
+        # mysqldump hides the delimiter behind a routine that ends in a comment; its next line is
+        # DELIMITER ;
+        plain = rf"[^\n'\"`#\-/{first}]++|\n(?=[^\n]*+{line_end})(?!{DELIMITER_BACK}{line_end})"
     return StatementPatterns(
         re.compile(f"(?:{_SPACE}|{other}(?:{line}|{block}|{sandbox}))*+", re.DOTALL),
-        re.compile(rf"(?:[^'\"`#\-/{first}]++|{other}(?:{tokens}))*+", re.DOTALL),
+        re.compile(rf"(?:{plain}|{other}(?:{tokens}))*+", re.DOTALL),
     )
 
 

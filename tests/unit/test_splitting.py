@@ -93,6 +93,12 @@ def test_statements(script, expected):
         ("select a,\ndelimiter from t; x", ["select a,\ndelimiter from t", "x"]),
         ("delimiters; x", ["delimiters", "x"]),
         ("delimiter //", []),
+        ("delimiter //\na; -- b //\n Delimiter ; \r\nc; d", ["a; -- b //", "c", "d"]),
+        ("delimiter //\na # b //\nDELIMITER ;", ["a # b //"]),
+        ("delimiter //\na\ndelimiter ;c\n//", ["a\ndelimiter ;c"]),
+        ("delimiter //\na '\ndelimiter ;\n'//", ["a '\ndelimiter ;\n'"]),
+        ("delimiter //\na /*\ndelimiter ;\n*/b//", ["a /*\ndelimiter ;\n*/b"]),
+        ("a\ndelimiter ;\nb", ["a\ndelimiter", "b"]),
     ],
 )
 def test_delimiters(script, expected):
@@ -168,7 +174,8 @@ FRAGMENTS = st.one_of(
             *"'\"`;/*-#\\\n\r $x0",
             ";;", "$$", "//", "--", "-- ", "/*", "*/", "/*!", "/*!50003 ", "/*M!", "/*+", "''",
             "\\'", "\ufeff", "\0", "delimiter", "DELIMITER ", "\ndelimiter //\n", "delimiter ;\n",
-            "delimiter $$\n", "delimiter --\n", "delimiter #\n", "select 1", "it's", '"q;q"',
+            "delimiter $$\n", "\ndelimiter ;\n", "delimiter --\n", "delimiter #\n",
+            "select 1", "it's", '"q;q"',
             "'s;s'", "/* c;c */", "-- l;l\n", "# l;l\n", "/*M!999999\\- enable */", "é", "😀",
         ]
     ),
