@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 USAGE = """usage: python -m pymy sandbox FLAVOUR   start a real server, print its URL and wait
+       python -m pymy import FILE        run a script or a dump, see --help
        python -m pymy version            print pymy's version"""
 
 
@@ -13,6 +14,10 @@ def main(arguments: list[str]) -> int:
         from pymy.sandbox.cli import main as sandbox
 
         return sandbox(arguments[1:])
+    if arguments[:1] == ["import"]:
+        from pymy.importing import main as import_
+
+        return import_(arguments[1:])
     if arguments == ["version"]:
         from pymy.version import __version__
 

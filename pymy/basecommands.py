@@ -5,13 +5,17 @@ That change is part of the conversation, so it is made also when nobody waits an
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
+from . import scriptfiles
 from .base import BaseConnection
 from .options import Options
 from .protocol import handshake
 from .protocol.needs import Conversation
 from .protocol.query import next_result, query
+from .protocol.scripts import ScriptResult, run_script
 from .protocol.setup import names_clause
 from .protocol.transactions import run
 
@@ -30,6 +34,20 @@ class BaseCommands(BaseConnection):
     def _advancing(self, unbuffered: bool) -> Conversation[int]:
         self._result = yield from next_result(self._session, stream=unbuffered)
         return self.affected_rows()
+
+    def _scripting(
+        self, script: scriptfiles.Script, progress: Callable[[ScriptResult], object] | None
+    ) -> Conversation[ScriptResult]:
+        with closing(scriptfiles.pieces(script)) as pieces:
+            return (
+                yield from run_script(
+                    self._session,
+                    pieces,
+                    lambda: self._context,
+                    progress=progress,
+                    attributes=self.query_attributes,
+                )
+            )
 
     def _naming(self, charset: str, collation: str | None) -> Conversation[None]:
         yield from run(self._session, f"SET {names_clause(charset, collation)}")

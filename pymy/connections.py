@@ -29,8 +29,10 @@ from .options import Options, from_call
 from .protocol import commands, handshake, transactions
 from .protocol.needs import Conversation
 from .protocol.result import Result
+from .protocol.scripts import ScriptResult
 from .protocol.state import CLOSED, CONNECTING, READY
 from .rows import Row, RowFactory
+from .scriptfiles import Script
 from .transactions import Transactional
 from .transport import SocketTransport
 from .waiting import Deadline, Steps, Waiting, finish, positive
@@ -332,6 +334,29 @@ class Connection(Transactional, Generic[Row]):
         """Go to the next result of the last text; returns affected rows, 0 when there is none."""
         return self._run(self._advancing(unbuffered))
 
+    def run_script(
+        self, script: Script, *, progress: Callable[[ScriptResult], object] | None = None
+    ) -> ScriptResult:
+        """Run the statements of a script one after the other, in flat memory.
+
+        One round trip for each statement. Rows in the answers are read and dropped. Understands
+        dumps, DELIMITER, and the SQL mode as the script changes it; see ``pymy.sql.Splitter``.
+        Nothing is committed that the script or ``autocommit`` does not commit.
+
+        script: path of a file, which may be a gzip file; or an open file, of bytes or of text; or
+            an iterable of pieces, cut anywhere: ``[text]``. Bytes are in the session's charset.
+        progress: called after each statement with the ScriptResult so far.
+        Returns the number of statements, of rows they changed and of warnings, and the size of the
+        script. Raises what a statement raises, with its ``line`` and ``statement``: those before
+        it have run, the connection stays usable. ProgrammingError for a quote or comment that
+        never ends; OperationalError 2020 for a statement above max_allowed_packet, before it is
+        read to its end, and for a path that cannot be read.
+
+        Source: https://dev.mysql.com/doc/refman/8.4/en/mysql-batch-commands.html
+        """
+        self._warn_unread()
+        return self._run(self._scripting(script, progress))
+
     # -- session
 
     def ping(self, reconnect: bool = False) -> None:
@@ -415,6 +440,7 @@ class Connection(Transactional, Generic[Row]):
     start_execute = startable(execute)
     start_query = startable(query)
     start_next_result = startable(next_result)
+    start_run_script = startable(run_script)
     start_ping = startable(ping)
     start_select_db = startable(select_db)
     start_set_character_set = startable(set_character_set)

@@ -55,6 +55,10 @@ class Error(MySQLError):
     """False: nothing of the command reached the server."""
     mariadb: bool = False
     """True: the number is to be read as MariaDB's."""
+    line: int | None = None
+    """Of a script: number of the line where what failed begins."""
+    statement: str | None = None
+    """Of a script: the statement that failed, shortened."""
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 import weakref
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
@@ -16,8 +16,10 @@ from ..constants import CR
 from ..options import Options, from_call
 from ..protocol import commands, handshake, transactions
 from ..protocol.needs import Conversation
+from ..protocol.scripts import ScriptResult
 from ..protocol.state import CLOSED, CONNECTING, READY
 from ..rows import Row, RowFactory
+from ..scriptfiles import Script
 from ..waiting import Deadline, positive
 from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
 from .dialling import dial
@@ -309,6 +311,16 @@ class Connection(Transactional, Generic[Row]):
     async def next_result(self, unbuffered: bool = False) -> int:
         """Go to the next result of the last text; returns affected rows, 0 when there is none."""
         return await self._run(self._advancing(unbuffered))
+
+    async def run_script(
+        self, script: Script, *, progress: Callable[[ScriptResult], object] | None = None
+    ) -> ScriptResult:
+        """Run the statements of a script one after the other, in flat memory.
+
+        The file is read in the event loop, a piece of it between two statements.
+        """
+        self._warn_unread()
+        return await self._run(self._scripting(script, progress))
 
     # -- session
 

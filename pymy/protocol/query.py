@@ -86,10 +86,11 @@ def check_size(session: Session, size: int) -> Conversation[None]:
     """Refuse a statement that this side or the server would not take; nothing is lost by it."""
     if session.server_limit is None and size < session.largest_command:
         session.server_limit = 1 << 30  # also when the answer makes no sense
+        before = session.bytes_sent  # of earlier statements of the same call
         result = yield from query(session, b"SELECT @@max_allowed_packet")
         if result.rows:
             session.server_limit = int(result.rows[0][0])
-        session.bytes_sent = 0
+        session.bytes_sent = before
     limit = min(session.largest_command, session.server_limit or session.largest_command)
     if size >= limit:
         raise err.OperationalError(

@@ -12,12 +12,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .errors import SandboxError
     from .flavours import FLAVOURS
-    from .install import fetch
+    from .install import client_command, fetch
     from .server import Server
 
-__all__ = ["FLAVOURS", "SandboxError", "Server", "fetch"]
+__all__ = ["FLAVOURS", "SandboxError", "Server", "client_command", "fetch"]
 
-_ROOMS = {"FLAVOURS": "flavours", "SandboxError": "errors", "Server": "server", "fetch": "install"}
+_ROOMS = {
+    "FLAVOURS": "flavours",
+    "SandboxError": "errors",
+    "Server": "server",
+    "client_command": "install",
+    "fetch": "install",
+}
 
 
 def __getattr__(name: str) -> Any:

