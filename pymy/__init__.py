@@ -39,6 +39,7 @@ from .mysqldb import install_as_MySQLdb
 from .options import Options, SSLMode
 from .pool import Pool, PoolStats
 from .sql import Raw, escape_id, format
+from .statements import Statement
 from .times import (
     Date,
     DateFromTicks,
@@ -114,6 +115,7 @@ __all__ = [
     "Raw",
     "Retry",
     "SSLMode",
+    "Statement",
     "Time",
     "TimeFromTicks",
     "Timestamp",

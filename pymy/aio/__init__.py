@@ -15,6 +15,7 @@ from __future__ import annotations
 from .connections import Connection
 from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
 from .pool import Pool, PoolStats, create_pool
+from .statements import Statement
 
 connect = Connection
 
@@ -26,6 +27,7 @@ __all__ = [
     "PoolStats",
     "SSCursor",
     "SSDictCursor",
+    "Statement",
     "connect",
     "create_pool",
 ]

@@ -23,7 +23,16 @@ from .literals import (
     escape_id,
     literal,
 )
-from .placeholders import ParamStyle, Template, format, interpolate, row_formatter, template
+from .placeholders import (
+    ParamStyle,
+    Template,
+    format,
+    in_order,
+    interpolate,
+    marked,
+    row_formatter,
+    template,
+)
 from .scripts import SplitValues, batches, infile_names, split_values
 from .tokens import Token, tokenize, unquote
 
@@ -42,9 +51,11 @@ __all__ = [
     "escape",
     "escape_id",
     "format",
+    "in_order",
     "infile_names",
     "interpolate",
     "literal",
+    "marked",
     "row_formatter",
     "split_values",
     "template",
