@@ -39,6 +39,7 @@ from .options import Options, SSLMode
 from .pool import Pool, PoolStats
 from .sql import Raw, escape_id, format
 from .standins import install_as_aiomysql, install_as_MySQLdb, install_as_pymysql
+from .statements import Statement
 from .times import (
     Date,
     DateFromTicks,
@@ -113,6 +114,7 @@ __all__ = [
     "Raw",
     "Retry",
     "SSLMode",
+    "Statement",
     "Time",
     "TimeFromTicks",
     "Timestamp",

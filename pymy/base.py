@@ -81,6 +81,17 @@ class BaseConnection(err.Classes):
             cursor.row_factory = factory
         return cursor
 
+    def _stream_cursor(self, row_factory: Any) -> Any:
+        """Make an unbuffered cursor whose rows are as those of ``cursorclass``."""
+        raise NotImplementedError
+
+    def _cursor_for(self, statement: Any, *, stream: bool = False) -> Any:
+        """Make the cursor that holds a prepared statement's result."""
+        factory = statement.row_factory
+        cursor = self._stream_cursor(factory) if stream else self._make_cursor(None, factory)
+        cursor._start()
+        return cursor
+
     # -- conversion in both directions
 
     def _take_converters(self, conv: Mapping[Any, Any] | None) -> None:
@@ -140,6 +151,7 @@ class BaseConnection(err.Classes):
             missing = frozenset(key for key in default if key not in given)
         options = self._options
         self._session.heads.clear()
+        self._session.binary_heads.clear()
         self._session.decoding = self._decoding = Decoding(
             encoding=self.encoding,
             use_unicode=options.use_unicode,
@@ -184,9 +196,13 @@ class BaseConnection(err.Classes):
         mode = session.variables.get("sql_mode", self._options.sql_mode) or ""
         return "ANSI" in mode.upper()
 
-    def _encode(self, sql: str | bytes) -> bytes:
+    def _catch_up(self) -> None:
+        """Take over what the program changed in ``decoders``."""
         if self._decoders_lent and self._decoders != self._decoders_known:
             self._refresh_decoding()
+
+    def _encode(self, sql: str | bytes) -> bytes:
+        self._catch_up()
         if isinstance(sql, str):
             return encode(sql, self.encoding)
         if isinstance(sql, (bytes, bytearray, memoryview)):

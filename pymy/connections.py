@@ -33,6 +33,7 @@ from .protocol.scripts import ScriptResult
 from .protocol.state import CLOSED, CONNECTING, READY
 from .rows import Row, RowFactory
 from .scriptfiles import Script
+from .statements import Statement
 from .transactions import Transactional
 from .transport import SocketTransport
 from .waiting import Deadline, Steps, Waiting, finish, positive
@@ -287,6 +288,10 @@ class Connection(Transactional, Generic[Row]):
         cursor.execute(query, args, timeout=timeout)
         return cursor
 
+    def _stream_cursor(self, row_factory: Any) -> Any:
+        dicts = issubclass(self.cursorclass, DictRows)
+        return self._make_cursor(SSDictCursor if dicts else SSCursor, row_factory)
+
     @overload
     def stream(
         self,
@@ -319,11 +324,28 @@ class Connection(Transactional, Generic[Row]):
         the rows are used. ``timeout`` seconds bound the first answer. Leaving the loop early closes
         the cursor: little is read to its end, much is killed. See ``SSCursor``.
         """
-        dicts = issubclass(self.cursorclass, DictRows)
-        cursor = self._make_cursor(SSDictCursor if dicts else SSCursor, row_factory)
+        cursor = self._stream_cursor(row_factory)
         with cursor:
             cursor.execute(query, args, timeout=timeout)
             yield from cursor
+
+    @overload
+    def prepare(self, sql: str | bytes, *, row_factory: None = None) -> Statement[Row]: ...
+    @overload
+    def prepare(self, sql: str | bytes, *, row_factory: RowFactory[T]) -> Statement[T]: ...
+    def prepare(self, sql: str | bytes, *, row_factory: RowFactory[Any] | None = None) -> Any:
+        """Have the server parse a statement, to execute it often. See ``pymy.Statement``.
+
+        Sends COM_STMT_PREPARE: one round trip.
+
+        sql: one statement, with ``?`` for its parameters, or placeholders of the connection's
+            ``paramstyle``; a placeholder stands for a value, never for a name or a list.
+        row_factory: see ``pymy.rows``; default the connection's.
+        Raises the server's error (1295 for what cannot be prepared) with the connection usable.
+        """
+        statement: Statement[Any] = Statement(self, sql, row_factory)
+        self._run(statement._preparing())
+        return statement
 
     def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
         """Run a text and keep its first result in the connection; returns affected rows."""
@@ -438,6 +460,7 @@ class Connection(Transactional, Generic[Row]):
     start_connect = startable(connect)
     start_close = startable(close)
     start_execute = startable(execute)
+    start_prepare = startable(prepare)
     start_query = startable(query)
     start_next_result = startable(next_result)
     start_run_script = startable(run_script)

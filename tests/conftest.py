@@ -180,6 +180,12 @@ def needs(server: Any, kind: str) -> Callable[[str], None]:
 
 
 @pytest.fixture
+def has(kind: str) -> Callable[[str], bool]:
+    """Tell whether the server has a feature."""
+    return lambda feature: kind in FEATURES[feature]
+
+
+@pytest.fixture
 def extra_server(server: Any) -> Iterator[Callable[..., Server]]:
     """Start another server of the same flavour with other flags."""
     if isinstance(server, Given):

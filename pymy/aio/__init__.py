@@ -30,6 +30,7 @@ from ..version import __version__
 from .connections import Connection
 from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
 from .pool import Pool, PoolStats, create_pool
+from .statements import Statement
 
 connect = Connection
 
@@ -51,6 +52,7 @@ __all__ = [
     "ProgrammingError",
     "SSCursor",
     "SSDictCursor",
+    "Statement",
     "Warning",
     "__version__",
     "connect",

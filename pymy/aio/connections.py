@@ -23,7 +23,8 @@ from ..scriptfiles import Script
 from ..waiting import Deadline, positive
 from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
 from .dialling import dial
-from .results import Running
+from .results import Running, rows_of
+from .statements import Statement
 from .transactions import Transactional
 from .transport import StreamTransport
 from .turns import Turns
@@ -254,13 +255,17 @@ class Connection(Transactional, Generic[Row]):
 
         ``await`` it for the cursor, or ``async for row in conn.execute(...)``.
         """
-        return Running(self._executed(self.cursor(), query, args, timeout), _rows)
+        return Running(self._executed(self.cursor(), query, args, timeout), rows_of)
 
     async def _executed(
         self, cursor: Any, query: str | bytes, args: Any, timeout: float | None = None
     ) -> Any:
         await cursor.execute(query, args, timeout=timeout)
         return cursor
+
+    def _stream_cursor(self, row_factory: Any) -> Any:
+        dicts = issubclass(self.cursorclass, DictRows)
+        return self._make_cursor(SSDictCursor if dicts else SSCursor, row_factory)
 
     @overload
     def stream(
@@ -294,14 +299,23 @@ class Connection(Transactional, Generic[Row]):
         ``contextlib.aclosing``, when you leave it early. ``await`` sends the statement at once and
         gives the iterator.
         """
-        dicts = issubclass(self.cursorclass, DictRows)
-        cursor = self._make_cursor(SSDictCursor if dicts else SSCursor, row_factory)
+        cursor = self._stream_cursor(row_factory)
         return Running(self._streamed(cursor, query, args, timeout), lambda rows: rows)
 
     async def _streamed(
         self, cursor: Any, query: str | bytes, args: Any, timeout: float | None
     ) -> AsyncGenerator[Any, None]:
-        return _rows(await self._executed(cursor, query, args, timeout))
+        return rows_of(await self._executed(cursor, query, args, timeout))
+
+    @overload
+    async def prepare(self, sql: str | bytes, *, row_factory: None = None) -> Statement[Row]: ...
+    @overload
+    async def prepare(self, sql: str | bytes, *, row_factory: RowFactory[T]) -> Statement[T]: ...
+    async def prepare(self, sql: str | bytes, *, row_factory: RowFactory[Any] | None = None) -> Any:
+        """Have the server parse a statement, to execute it often. See ``pymy.Statement``."""
+        statement: Statement[Any] = Statement(self, sql, row_factory)
+        await self._run(statement._preparing())
+        return statement
 
     async def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
         """Run a text and keep its first result in the connection; returns affected rows."""
@@ -388,12 +402,6 @@ class Connection(Transactional, Generic[Row]):
 
     async def _read_ok_packet(self) -> object:
         return self.last_ok
-
-
-async def _rows(cursor: Any) -> AsyncGenerator[Any, None]:
-    async with cursor:
-        async for row in cursor:
-            yield row
 
 
 __all__ = ["Connection", "Cursor", "DictCursor", "SSCursor", "SSDictCursor"]

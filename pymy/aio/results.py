@@ -10,6 +10,13 @@ from ..rows import Row
 T = TypeVar("T")
 
 
+async def rows_of(cursor: Any) -> AsyncGenerator[Any, None]:
+    """Give a cursor's rows and close it."""
+    async with cursor:
+        async for row in cursor:
+            yield row
+
+
 class Running(Coroutine[Any, Any, T], Generic[T, Row]):
     """A statement on its way: ``await`` it for its result, or loop over its rows at once.
 

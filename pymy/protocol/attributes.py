@@ -30,13 +30,13 @@ def attribute_block(attributes: Attributes | None) -> bytes:
     for number, (name, value) in enumerate(attributes.items()):
         if value is None:
             nulls[number // 8] |= 1 << number % 8
-        code, piece = _binary(name, value)
+        code, piece = typed(name, value)
         types.append(struct.pack("<H", code) + lenenc_bytes(name.encode()))
         values.append(piece)
     return b"".join((lenenc(len(attributes)), b"\x01", bytes(nulls), b"\x01", *types, *values))
 
 
-def _binary(name: str, value: object) -> tuple[int, bytes]:
+def typed(name: str, value: object) -> tuple[int, bytes]:
     if value is None:
         return FIELD_TYPE.NULL, b""
     if isinstance(value, int) and -(1 << 63) <= value < 1 << 63:

@@ -432,5 +432,6 @@ def read_reset(session: Session, options: Options) -> Conversation[None]:
 def forget(session: Session, options: Options) -> None:
     """Drop what is known of the session that just ended."""
     session.variables.clear()
+    session.forget_statements()
     session.schema = options.database
     session.last_ok = Ok()

@@ -151,7 +151,7 @@ class Decoding:
 
     def _codec(self, column: Column) -> str | None:
         """Return the codec of what a user's converter gets; None leaves it the bytes."""
-        if not self.use_unicode or column.type_code in _ALWAYS_BYTES:
+        if not self.use_unicode or column.type_code in _ALWAYS_BYTES | {FIELD_TYPE.VECTOR}:
             return None
         if column.type_code in _STRINGS and column.is_binary and not column.extended_type:
             return None

@@ -19,6 +19,7 @@ from contextlib import suppress
 from pymy import err
 from pymy.constants import CLIENT, COMMAND, CR, ER
 from pymy.protocol.attributes import Attributes, attribute_block
+from pymy.protocol.binaryrows import binary_decoder_for
 from pymy.protocol.columns import parse_column
 from pymy.protocol.hints import add_hint
 from pymy.protocol.infile import send_file
@@ -60,7 +61,10 @@ def begin(session: Session) -> Conversation[None]:
         raise session.unasked()
     session.inbox.shrink()
     session.command_number = next(COMMAND_NUMBERS)
+    session.binary = False
     session.move(BUSY)
+    if session.doomed:
+        session.close_statements()
 
 
 def query(
@@ -144,7 +148,8 @@ def known_head(session: Session, packet: bytes) -> Head | None:
     if len(packet) != 1 or not session.capabilities & DEPRECATE_EOF:
         return None
     framed = arrived_head(session, packet[0])
-    known: Head | None = session.heads.get(framed)
+    heads = session.binary_heads if session.binary else session.heads
+    known: Head | None = heads.get(framed)
     if known is not None:
         session.inbox.start += len(framed)
         session.sequence = (session.sequence + packet[0]) & 0xFF
@@ -160,7 +165,8 @@ def read_head(session: Session, packet: bytes) -> Conversation[Head]:
     if count > MOST_COLUMNS:
         raise malformed(f"a result set of {count} columns", packet)
     framed = arrived_head(session, count)
-    known: Head | None = session.heads.get(framed)
+    heads = session.binary_heads if session.binary else session.heads
+    known: Head | None = heads.get(framed)
     if known is not None:
         session.inbox.start += len(framed)
         session.sequence = (session.sequence + count) & 0xFF
@@ -183,11 +189,12 @@ def read_head(session: Session, packet: bytes) -> Conversation[Head]:
         return known
     encoding = session.decoding.encoding
     columns = tuple(parse_column(each, session.capabilities, encoding) for each in definitions)
-    head = Head(columns, decoder_for(columns, session.decoding, session.checks_sequence))
+    choose = binary_decoder_for if session.binary else decoder_for
+    head = Head(columns, choose(columns, session.decoding, session.checks_sequence))
     if framed:
-        while len(session.heads) >= HEADS_KEPT:
-            session.heads.pop(next(iter(session.heads)))
-        session.heads[framed] = head
+        while len(heads) >= HEADS_KEPT:
+            heads.pop(next(iter(heads)))
+        heads[framed] = head
     return head
 
 

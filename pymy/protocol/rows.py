@@ -47,8 +47,11 @@ class RowDecoder:
         if self._batch is None and self.seen >= ROWS_BEFORE_COMPILING:
             if len(self.kinds) > WIDEST_COMPILED:
                 return None
-            self._batch = compile_batch(self.kinds, self.check_sequence)
+            self._batch = self._compiled()
         return self._batch
+
+    def _compiled(self) -> Batch:
+        return compile_batch(self.kinds, self.check_sequence)
 
     def decode(
         self, data: bytes, start: int, sequence: int, columns: Sequence[Column], rows: list[Row]
@@ -101,16 +104,20 @@ class RowDecoder:
             try:
                 values.append(kind.convert(value))
             except Exception as exc:
-                shown = repr(value[:64]) + (f"... ({len(value)} bytes)" if value[64:] else "")
-                raise err.DataError(
-                    CR.CR_CONVERSION_ERROR,
-                    f"Column {column.name!r} holds {shown}, which does not convert: "
-                    f"{str(exc)[:200]}. "
-                    "Change the column's converter with conv=, or its charset, or zero_dates=",
-                ) from exc
+                raise unconverted(column, value, exc) from exc
         if reader.left():
             raise malformed("a row with more columns than it announced", payload)
         return tuple(values)
+
+
+def unconverted(column: Column, value: bytes, exc: Exception) -> err.DataError:
+    """Make the error of a value that its converter would not take."""
+    shown = repr(value[:64]) + (f"... ({len(value)} bytes)" if value[64:] else "")
+    return err.DataError(
+        CR.CR_CONVERSION_ERROR,
+        f"Column {column.name!r} holds {shown}, which does not convert: {str(exc)[:200]}. "
+        "Change the column's converter with conv=, or its charset, or zero_dates=",
+    )
 
 
 def row_end(data: bytes, start: int, end: int, sequence: int | None) -> int:

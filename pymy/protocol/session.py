@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from pymy import err
-from pymy.constants import CLIENT, CR, SERVER_STATUS
+from pymy.constants import CLIENT, COMMAND, CR, SERVER_STATUS
 from pymy.protocol.framing import MAX_PAYLOAD, Framing
 from pymy.protocol.needs import DONE, READ, WRITE, Conversation, Need
 from pymy.protocol.packets import (
@@ -37,6 +37,8 @@ from pymy.protocol.state import (
 COMMAND_NUMBERS = count(1)
 # The server, or its present role, takes no writes: the address leads to a primary no more (P103).
 READ_ONLY = frozenset({1290, 1792, 1836})
+COM_STMT_CLOSE = int(COMMAND.COM_STMT_CLOSE)
+_CLOSE = bytes((5, 0, 0, 0, COM_STMT_CLOSE))
 IN_TRANSACTION = int(SERVER_STATUS.SERVER_STATUS_IN_TRANS)
 NO_BACKSLASH_ESCAPES = int(SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES)
 # The whole transaction is rolled back with these, not the statement alone: lock table full,
@@ -93,6 +95,10 @@ class Session(Framing):
         self.streaming: Any = None
         self.decoding: Any = None
         self.heads: dict[bytes, Any] = {}
+        self.binary_heads: dict[bytes, Any] = {}
+        self.binary = False  # the rows of the last command
+        self.doomed: list[int] = []  # statements to close in front of the next command
+        self.statement_age = 0  # a reset begins a new one: the server counts from 1 again
         self._conversation: Conversation[Any] | None = None
         self._wants = DONE
         self._outcome: Any = None
@@ -412,6 +418,20 @@ class Session(Framing):
         self.accept(ok)
         self.move(RESULTS if ok.status & MORE_RESULTS else READY)
         return ok
+
+    def close_statements(self) -> None:
+        """Put COM_STMT_CLOSE, which has no answer, in front of the command that comes now."""
+        doomed, self.doomed = self.doomed, []
+        if self.compression is None:
+            self._out = b"".join([_CLOSE + number.to_bytes(4, "little") for number in doomed])
+            return
+        for number in doomed:  # a frame each (P120)
+            self.command(COM_STMT_CLOSE, number.to_bytes(4, "little"))
+
+    def forget_statements(self) -> None:
+        """Take note that the server knows no prepared statement any more."""
+        self.statement_age += 1
+        self.doomed.clear()
 
     def _track(self, change: SessionChange) -> None:
         if change.kind == TRACK_SCHEMA:

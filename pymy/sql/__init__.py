@@ -23,7 +23,16 @@ from .literals import (
     escape_id,
     literal,
 )
-from .placeholders import ParamStyle, Template, format, interpolate, row_formatter, template
+from .placeholders import (
+    ParamStyle,
+    Template,
+    format,
+    in_order,
+    interpolate,
+    marked,
+    row_formatter,
+    template,
+)
 from .scripts import SplitValues, batches, has_several, infile_names, split_values
 from .splitting import Splitter, Statement, split_script
 from .tokens import Token, tokenize, unquote
@@ -46,9 +55,11 @@ __all__ = [
     "escape_id",
     "format",
     "has_several",
+    "in_order",
     "infile_names",
     "interpolate",
     "literal",
+    "marked",
     "row_formatter",
     "split_script",
     "split_values",

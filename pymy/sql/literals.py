@@ -88,6 +88,8 @@ class LiteralContext:
     """Strings with non-ASCII characters are refused."""
     writers: _Writers = field(init=False, repr=False)
     """Type -> function(value) -> str."""
+    senders: dict[type, Any] = field(init=False, repr=False)
+    """Type -> what sends it as a parameter, see `pymy.protocol.params`."""
 
     def __post_init__(self) -> None:
         guarded = self.multibyte_unsafe
@@ -95,6 +97,7 @@ class LiteralContext:
             guarded = codecs.lookup(self.encoding).name in _UNSAFE_CODECS
         object.__setattr__(self, "guarded", guarded)
         object.__setattr__(self, "writers", _Writers(self._writer))
+        object.__setattr__(self, "senders", {})
 
     # Writers of one type; bound methods, so that they see the mode.
 
@@ -102,7 +105,7 @@ class LiteralContext:
         if hasattr(cls, "__mysql_literal__"):
             return self._own_literal
         for base in cls.__mro__:
-            encoder = self._encoder(base)
+            encoder = self.encoder(base)
             if encoder is None:
                 continue
             # Whatever type it is registered for: PyMySQL's way to a subclass is
@@ -121,7 +124,8 @@ class LiteralContext:
             return converters.escape_float
         raise TypeError(converters.unsupported(cls))
 
-    def _encoder(self, cls: type) -> Callable[..., str] | None:
+    def encoder(self, cls: type) -> Callable[..., str] | None:
+        """Return what is registered for a class itself, None when nothing is."""
         encoder: Callable[..., str] | None = self.encoders.get(cls)
         shared = converters.encoders.get(cls)
         # What was registered after the connection took its copy counts too.

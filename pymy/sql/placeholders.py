@@ -148,7 +148,7 @@ def _miscounted(wanted: int, given: int) -> ProgrammingError:
     return _refuse(f"the statement has {placeholders}, the call gives {values}")
 
 
-def _in_order(found: Template, args: Any, paramstyle: ParamStyle) -> Sequence[Any]:
+def in_order(found: Template, args: Any, paramstyle: ParamStyle) -> Sequence[Any]:
     """Return the values of `args` in the order of the placeholders."""
     names = found.names
     if names:
@@ -233,7 +233,7 @@ def interpolate(
         found = template(sql, paramstyle, context)
     text, size, names, places = found
     if names is not None or not isinstance(args, (tuple, list)) or len(args) != size:
-        args = _in_order(found, args, paramstyle)
+        args = in_order(found, args, paramstyle)
     writers = context.writers
     try:
         if places:
@@ -256,7 +256,7 @@ def row_formatter(
 
     def write(row: Any) -> str:
         if names is not None or not isinstance(row, (tuple, list)) or len(row) != size:
-            row = _in_order(found, row, paramstyle)
+            row = in_order(found, row, paramstyle)
         try:
             return text % tuple([writers[type(value)](value) for value in row])
         except ValueError as error:
@@ -264,6 +264,23 @@ def row_formatter(
             raise
 
     return write
+
+
+def marked(sql: str, paramstyle: ParamStyle, context: LiteralContext) -> Template:
+    """Return a statement as the server prepares it: `text` has `?` for each parameter.
+
+    Where `sql` has `?` outside of strings and comments it is taken as it is, whatever the style.
+    """
+    found = template(sql, "qmark", context)
+    if paramstyle != "qmark" and not found.size:
+        other = template(sql, paramstyle, context) if _has_marks(sql, paramstyle) else found
+        if other.size:
+            return other._replace(text=other.text % (("?",) * other.size))
+    return found._replace(text=sql)
+
+
+def _has_marks(sql: str, paramstyle: ParamStyle) -> bool:
+    return paramstyle != "pyformat" or "%s" in sql or ")s" in sql
 
 
 def _flat(value: Any, context: LiteralContext) -> str:

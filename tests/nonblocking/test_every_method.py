@@ -106,6 +106,12 @@ CONNECTION = {
         lambda conn: rows(conn) == [1, 2, 3, 4, 5],
     ),
     "ping": (None, [], None, lambda conn: conn.open),
+    "prepare": (
+        None,
+        ["select a from t where a > ?"],
+        lambda statement: statement.param_count == 1,
+        lambda conn: rows(conn) == [1, 2],
+    ),
     "query": (None, ["insert into t values (3)"], 1, lambda conn: rows(conn) == [1, 2, 3]),
     "reset": (
         lambda conn: conn.query("set @a = 1"),
@@ -225,6 +231,16 @@ def test_a_failed_change_of_user(conn):
         drive(conn.start_change_user("nobody-there", "wrong"))
     assert conn.options is previous
     assert not conn.open
+
+
+def test_a_statement(conn, table):
+    with drive(conn.start_prepare("select a from t where a > %s")) as statement:
+        names = {name for name in vars_of(pymy.Statement) if name.startswith("start_")}
+        assert names == {"start_execute", "start_executemany"}
+        assert list(drive(statement.start_execute((1,))).fetchall()) == [(2,)]
+    with drive(conn.start_prepare("insert into t values (?)")) as statement:
+        assert drive(statement.start_executemany([(3,), (4,)])) == 2
+    assert rows(conn) == [1, 2, 3, 4]
 
 
 ROWS = "select a from t order by a"

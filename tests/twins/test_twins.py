@@ -22,6 +22,7 @@ ROOT = Path(pymy.__file__).parent
 PAIRS = {
     "Connection": (pymy.Connection, pymy.aio.Connection),
     "Transaction": (pymy.transactions.Transaction, pymy.aio.transactions.Transaction),
+    "Statement": (pymy.Statement, pymy.aio.Statement),
     "Cursor": (pymy.cursors.Cursor, pymy.aio.Cursor),
     "DictCursor": (pymy.cursors.DictCursor, pymy.aio.DictCursor),
     "SSCursor": (pymy.cursors.SSCursor, pymy.aio.SSCursor),

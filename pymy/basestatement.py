@@ -1,0 +1,147 @@
+"""What prepared statements of all transports share: everything that does not wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from . import err
+from .constants import CR
+from .protocol.columns import Column
+from .protocol.needs import Conversation
+from .protocol.params import bind
+from .protocol.query import discard
+from .protocol.statements import MOST_PARAMETERS, Prepared, check_count, execute, prepare
+from .rows import Row, RowFactory
+from .sql import in_order, marked
+
+if TYPE_CHECKING:
+    from .base import BaseConnection
+    from .basecursor import BaseCursor
+
+Conn = TypeVar("Conn", bound="BaseConnection")
+
+
+class BaseStatement(err.Classes, Generic[Conn, Row]):
+    """A statement that the server has parsed; ``conn.prepare()`` makes one.
+
+    It belongs to the connection that prepared it, and is prepared again by itself after a
+    reconnect or a reset.
+    """
+
+    def __init__(
+        self, connection: Conn, sql: str | bytes, row_factory: RowFactory[Any] | None = None
+    ) -> None:
+        self.connection: Conn = connection
+        self.row_factory = row_factory
+        if not isinstance(sql, str):
+            sql = bytes(sql).decode(connection.encoding)
+        self._sql = sql
+        self._marked = marked(sql, connection._options.paramstyle, connection._context)
+        self._prepared: Prepared | None = Prepared(connection._encode(self._marked.text))
+
+    @property
+    def sql(self) -> str:
+        """The text as it was given."""
+        return self._sql
+
+    @property
+    def param_count(self) -> int:
+        """The number of parameters, as the server counts them."""
+        return self._open().param_count
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns a result will have, as far as the server knows them beforehand.
+
+        What ``execute()`` brings may differ: after an ALTER TABLE, and on MariaDB for ``RETURNING``
+        and ``CALL``.
+        """
+        return self._open().columns
+
+    @property
+    def closed(self) -> bool:
+        """True behind ``close()``."""
+        return self._prepared is None
+
+    def close(self) -> None:
+        """Close the statement; harmless when it is closed.
+
+        Nothing is sent now: COM_STMT_CLOSE goes in front of the connection's next command.
+        """
+        prepared, self._prepared = self._prepared, None
+        if prepared is not None:
+            prepared.close()
+
+    def __del__(self) -> None:
+        prepared = getattr(self, "_prepared", None)
+        if prepared is not None:
+            prepared.close()
+
+    def _open(self) -> Prepared:
+        if self._prepared is None:
+            raise err.InterfaceError(
+                CR.CR_STMT_CLOSED, "The statement is closed: prepare it again", sent=False
+            )
+        return self._prepared
+
+    def _values(self, args: Any) -> Sequence[Any]:
+        if args is None:
+            args = ()
+        if self._marked.names is not None:
+            return in_order(self._marked, args, self.connection._options.paramstyle)
+        if isinstance(args, (tuple, list)):
+            return args
+        return in_order(self._marked, args, "qmark")
+
+    # -- conversations
+
+    def _preparing(self) -> Conversation[None]:
+        prepared = self._open()
+        if self._marked.size > MOST_PARAMETERS:
+            raise err.ProgrammingError(
+                CR.CR_BAD_PARAMETER,
+                f"the statement has {self._marked.size} parameters, the protocol counts to "
+                f"{MOST_PARAMETERS}: split it",
+                sent=False,
+            )
+        yield from prepare(self.connection._session, prepared)
+
+    def _executing(self, cursor: BaseCursor[Any, Any], args: Any) -> Conversation[None]:
+        connection, prepared = self.connection, self._open()
+        values = self._values(args)
+        check_count(prepared, len(values))
+        parameters = bind(values, connection._context)
+        cursor._executed = self._sql
+        connection._catch_up()
+        result = yield from execute(
+            connection._session,
+            prepared,
+            parameters,
+            stream=cursor._streams,
+            attributes=connection.query_attributes,
+        )
+        cursor._take(connection, result)
+
+    def _executing_many(self, rows: Iterable[Any]) -> Conversation[int]:
+        connection, prepared = self.connection, self._open()
+        session = connection._session
+        yield from discard(session)
+        total = 0
+        for args in rows:
+            values = self._values(args)
+            check_count(prepared, len(values))
+            result = yield from execute(
+                session,
+                prepared,
+                bind(values, connection._context),
+                attributes=connection.query_attributes,
+            )
+            total += max(result.affected_rows, 0)
+            yield from discard(session)
+        return total
+
+    def __repr__(self) -> str:
+        state = "closed" if self._prepared is None else f"{self.param_count} parameters"
+        shown = self._sql if len(self._sql) < 60 else f"{self._sql[:57]}..."
+        return f"<{type(self).__module__}.{type(self).__qualname__} {shown!r}, {state}>"
