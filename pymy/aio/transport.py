@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import select
 import socket
 import ssl
 import time
@@ -21,6 +20,7 @@ from ..protocol.needs import DONE, FILE, READ, TLS, WRITE, Conversation, Need
 from ..protocol.session import Session
 from ..protocol.state import BROKEN, CLOSED
 from ..tls import build_context, not_started
+from ..transport import is_readable
 from ..waiting import Deadline
 from .dialling import dial_address
 
@@ -48,7 +48,6 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         self.local = False
         self._link: asyncio.Transport | None = None
         self._writer: asyncio.StreamWriter | None = None
-        self._poll: select.poll | None = None
         self._aborted = False
         self._waiter: asyncio.Future[None] | None = None
         self._helper: asyncio.Task[None] | None = None
@@ -176,7 +175,7 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
                 self.link.write(output)
                 need = session.sent(len(output))
             else:
-                self._helper = self.loop.create_task(self._help(need))
+                self._helper = asyncio.Task(self._help(need), loop=self.loop)  # see _let_go()
                 return
 
     def _late(self) -> None:
@@ -348,7 +347,7 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         """Leave the running statement to ``on_cancel``; False when only closing is left."""
         if self.options.on_cancel == "close" or not self.session.abandon():
             return False
-        # not by create_task(), which may run it at once, within what is being left
+        # not create_task(): with asyncio.eager_task_factory it would run before it is assigned
         self._cleaner = asyncio.Task(self._clean(), loop=self.loop)
         self._cleaner.add_done_callback(self._cleaned)
         return True
@@ -397,11 +396,7 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         """Tell whether nothing waits to be read: neither bytes nor the end of the link."""
         if self._link is None or self._link.is_closing():
             return False
-        # the loop may not have had the time to look
-        if self._poll is None:
-            self._poll = select.poll()
-            self._poll.register(self.sock, select.POLLIN)
-        return not self._poll.poll(0)
+        return not is_readable(self.sock)  # the loop may not have had the time to look
 
     def abort(self) -> None:
         """Close the link at once; nothing is sent."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import select
 import socket
 import warnings
 
@@ -213,6 +214,21 @@ def test_what_is_never_awaited_is_told(run, dsn):
     run(main())
 
 
+@pytest.mark.parametrize("system", ["", "Windows"])
+def test_is_alive(run, dsn, server, system, monkeypatch):
+    if system:
+        monkeypatch.delattr(select, "poll")
+
+    async def main():
+        async with pymy.aio.connect(dsn) as conn, pymy.aio.connect(server.dsn) as admin:
+            assert conn.is_alive()
+            await admin.kill(conn.thread_id())
+            while conn.is_alive():
+                await asyncio.sleep(0.01)
+
+    run(main())
+
+
 # -- the end
 
 
@@ -309,6 +325,56 @@ def test_local_infile(run, dsn, set_global, handler):
             assert [row async for row in conn.execute("select a from t")] == [(1,), (2,)]
 
     run(main())
+
+
+needs_eager = pytest.mark.skipif(
+    not hasattr(asyncio, "eager_task_factory"), reason="asyncio has eager tasks from Python 3.12 on"
+)
+
+
+def eagerly(main):
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+    return asyncio.get_running_loop().create_task(main)
+
+
+@needs_eager
+def test_local_infile_with_eager_tasks(run, dsn, set_global):
+    """Many pieces must not run within one another."""
+    set_global("local_infile", 1)
+
+    async def main():
+        def numbers(name):
+            return (b"%d\n" % number for number in range(3000))
+
+        async with pymy.aio.connect(dsn, local_infile=numbers, autocommit=True) as conn:
+            await conn.execute("create table t (a int)")
+            cursor = await conn.execute("load data local infile 'x' into table t")
+            assert cursor.rowcount == 3000
+
+    async def start():
+        await eagerly(main())
+
+    run(start())
+
+
+@needs_eager
+@pytest.mark.parametrize("policy", ["kill", "drain"])
+def test_given_up_with_eager_tasks(run, dsn, policy):
+    async def main():
+        async with pymy.aio.connect(dsn, on_cancel=policy) as conn:
+            seconds = 30 if policy == "kill" else 0.3
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await conn.execute(f"do sleep({seconds})")
+            assert await one(conn) == 1
+            with pytest.raises(pymy.OperationalError, match="timeout"):
+                await conn.execute(f"do sleep({seconds})", timeout=0.1)
+            assert await one(conn) == 1
+
+    async def start():
+        await eagerly(main())
+
+    run(start())
 
 
 def test_local_infile_that_fails(run, dsn, set_global):
