@@ -12,7 +12,7 @@ from typing import Any
 from . import scriptfiles
 from .base import BaseConnection
 from .options import Options
-from .protocol import handshake
+from .protocol import handshake, resetting
 from .protocol.needs import Conversation
 from .protocol.query import next_result, query
 from .protocol.scripts import ScriptResult, run_script
@@ -58,7 +58,7 @@ class BaseCommands(BaseConnection):
         return (yield from query(self._session, b"SHOW WARNINGS")).rows
 
     def _resetting(self) -> Conversation[None]:
-        yield from handshake.reset(self._session, self._options, self._credentials)
+        yield from resetting.reset(self._session, self._options, self._credentials)
         self._renew_session()
 
     def _changing_user(

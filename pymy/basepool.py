@@ -21,7 +21,7 @@ from .options import Options, from_call
 from .options.dsn import ALIASES, bad_option
 from .poolcore import PoolCore, closed
 from .poolstate import Limits, Place, PoolStats, Slot
-from .protocol.handshake import ResetWays
+from .protocol.resetting import ResetWays
 from .protocol.session import IN_TRANSACTION, Session
 from .protocol.state import READY
 

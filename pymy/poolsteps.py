@@ -18,10 +18,10 @@ from .constants import CR
 from .options import Options
 from .options.dsn import bad_option
 from .poolstate import Do, Slot, Ticket
-from .protocol import commands, handshake
-from .protocol.handshake import ResetWays
+from .protocol import commands, resetting
 from .protocol.needs import Conversation
 from .protocol.query import discard
+from .protocol.resetting import ResetWays
 from .protocol.state import READY
 from .protocol.transactions import run
 from .waiting import Steps
@@ -252,7 +252,7 @@ def tidy(conn: BaseTransactional, ways: ResetWays | None) -> Conversation[None]:
     """Make a session fit for its next user: a reset, or at least no transaction and no rows."""
     session = conn._session
     if ways is not None:
-        yield from handshake.reset(session, conn._options, conn._credentials, ways)
+        yield from resetting.reset(session, conn._options, conn._credentials, ways)
     else:
         if session.state is not READY:
             yield from discard(session)

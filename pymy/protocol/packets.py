@@ -180,7 +180,9 @@ def _session_changes(reader: Reader) -> list[SessionChange]:
         elif kind <= TRACK_TRANSACTION_STATE:
             if kind == TRACK_GTIDS:
                 entry.take(1)  # encoding specification, always 0
-            text = entry.lenenc_bytes().decode("utf-8", "replace")
+            # a state change has no length of its own, unlike the others
+            bare = kind == TRACK_STATE_CHANGE
+            text = (entry.rest() if bare else entry.lenenc_bytes()).decode("utf-8", "replace")
             changes.append(SessionChange(kind, "", text))
         # other kinds are skipped by their length (P128)
     return changes

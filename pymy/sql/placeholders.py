@@ -16,7 +16,7 @@ from ..constants import CR
 from ..converters import EMPTY_SEQUENCE, refuse_too_long
 from ..err import ProgrammingError
 from .literals import DEFAULT_CONTEXT, LiteralContext, escape_id
-from .tokens import placeholder_pattern
+from .tokens import other_modes, placeholder_pattern
 
 ParamStyle = Literal["pyformat", "qmark", "named"]
 
@@ -100,6 +100,27 @@ def _pyformat(sql: str) -> Template:
     return Template(text, count, tuple(names) or None, places)
 
 
+def _placeholders(
+    sql: str, placeholder: Literal["?", ":"], ansi_quotes: bool, no_backslash_escapes: bool
+) -> list[tuple[int, str]]:
+    """Return offsets and texts of the placeholders, which must not depend on what a server says."""
+
+    def find(*modes: bool) -> list[tuple[int, str]]:
+        matches = placeholder_pattern(placeholder, *modes).finditer(sql)
+        return [(match.start(), match[0]) for match in matches if match[0][0] == placeholder]
+
+    found = find(ansi_quotes, no_backslash_escapes)
+    for modes in other_modes(sql, ansi_quotes, no_backslash_escapes):
+        if (other := find(*modes)) != found:
+            offset = min(set(found).symmetric_difference(other))[0]
+            raise _refuse(
+                f"whether the {placeholder} at offset {offset} is within a string depends on the "
+                "SQL mode, of which servers do not always tell. In strings with backslashes write "
+                "'' instead of \\', or make the string a parameter"
+            )
+    return found
+
+
 @lru_cache(maxsize=512)
 def _tokenized(
     sql: str, placeholder: Literal["?", ":"], ansi_quotes: bool, no_backslash_escapes: bool
@@ -109,15 +130,12 @@ def _tokenized(
     names: list[str] = []
     places: dict[int, Place] = {}
     position = 0
-    for match in placeholder_pattern(placeholder, ansi_quotes, no_backslash_escapes).finditer(sql):
-        found = match.group()
-        if found[0] != placeholder:
-            continue
-        piece, place = _place(sql[position : match.start()])
+    for start, found in _placeholders(sql, placeholder, ansi_quotes, no_backslash_escapes):
+        piece, place = _place(sql[position:start])
         if place is not None:
             places[len(pieces)] = place
         pieces.append(piece)
-        position = match.end()
+        position = start + len(found)
         if placeholder == ":":
             names.append(found[1:])
         else:
@@ -220,10 +238,11 @@ def interpolate(
         VALUES `(1,2),(3,4)`.
     paramstyle: "pyformat" works as Python's `%`, inside quotes and comments too, so a percent sign
         is written `%%`; "qmark" and "named" leave strings, identifiers, comments, `::` and `:=`
-        alone.
+        alone. Where a backslash decides what is in a string, they refuse the statement: the SQL
+        mode says what it means, and a server's word on the mode is not reliable.
 
-    ProgrammingError: numbers or names of parameters differ, a lone percent sign. For values see
-    `literal`.
+    ProgrammingError: numbers or names of parameters differ, a lone percent sign, placeholders that
+    depend on the SQL mode. For values see `literal`.
     """
     if args is None:
         return sql
@@ -303,19 +322,17 @@ def format(sql: str, values: Any = (), *, context: LiteralContext = DEFAULT_CONT
         for `??`, where a dot parts schema, table and column.
     context: default utf8mb4 in the default SQL mode; pass the connection's when it has another.
 
-    ProgrammingError when the numbers of placeholders and values differ. For values see `literal`,
-    for names `escape_id`.
+    ProgrammingError when the numbers of placeholders and values differ, or the placeholders depend
+    on the SQL mode as in `interpolate`. For values see `literal`, for names `escape_id`.
     """
     pieces: list[str] = []
     kinds: list[int] = []
     position = 0
-    pattern = placeholder_pattern("?", context.ansi_quotes, context.no_backslash_escapes)
-    for match in pattern.finditer(sql):
-        found = match.group()
-        if found[0] == "?" and len(found) <= 2:
-            pieces.append(sql[position : match.start()])
+    for start, found in _placeholders(sql, "?", context.ansi_quotes, context.no_backslash_escapes):
+        if len(found) <= 2:
+            pieces.append(sql[position:start])
             kinds.append(len(found))
-            position = match.end()
+            position = start + len(found)
     if not isinstance(values, (tuple, list)):
         values = (values,)
     if len(values) != len(kinds):

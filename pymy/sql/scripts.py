@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..err import ProgrammingError
 from .literals import LiteralContext, encode
 from .placeholders import ParamStyle, template
-from .tokens import Token, tokenize, unquote
+from .tokens import Token, other_modes, tokenize, unquote
 
 
 class SplitValues(NamedTuple):
@@ -74,17 +74,23 @@ def split_values(
     REPLACE too; behind may be AS, ON DUPLICATE KEY UPDATE and RETURNING.
     prefix and suffix come as they are to be sent (`%%` undone), row with its placeholders; a last
     `;` is dropped. None when the statement is something else: INSERT ... SELECT or SET, several
-    rows, no placeholder in the row or one outside of it, more statements behind. Such a statement
-    is run once per row of parameters.
+    rows, no placeholder in the row or one outside of it, more statements behind, or the row would
+    be another in another SQL mode. Such a statement is run once per row of parameters.
 
     Source: https://dev.mysql.com/doc/refman/8.4/en/insert.html https://mariadb.com/kb/en/insert/
     """
     context = context or LiteralContext()
-    modes = {
-        "ansi_quotes": context.ansi_quotes,
-        "no_backslash_escapes": context.no_backslash_escapes,
-    }
-    walk = _Walk(tokenize(sql, **modes))
+    modes = (context.ansi_quotes, context.no_backslash_escapes)
+    cuts = _cuts(sql, *modes)
+    if cuts is None or any(_cuts(sql, *other) != cuts for other in other_modes(sql, *modes)):
+        return None
+    start, row_end, end = cuts
+    return _checked(sql[:start], sql[start:row_end], sql[row_end:end], paramstyle, context)
+
+
+def _cuts(sql: str, ansi_quotes: bool, no_backslash_escapes: bool) -> tuple[int, int, int] | None:
+    """Return where the row begins, where it ends and where the statement ends."""
+    walk = _Walk(tokenize(sql, ansi_quotes=ansi_quotes, no_backslash_escapes=no_backslash_escapes))
     if not walk.word("INSERT", "REPLACE"):
         return None
     while walk.word(*_MODIFIERS):
@@ -112,9 +118,7 @@ def split_values(
     end = token.start if token else len(sql)
     if token and walk.at + 1 < len(walk.tokens):
         return None
-    return _checked(
-        sql[: first.start], sql[first.start : row_end], sql[row_end:end], paramstyle, context
-    )
+    return first.start, row_end, end
 
 
 def _checked(
@@ -173,10 +177,22 @@ def infile_names(
 
     A server may ask for any file in answer to any query: only what is listed here was asked for by
     the program. Looks into all statements of the text, and into `/*! */` comments, which servers
-    execute.
+    execute. A name that in another SQL mode would be within another string is not listed.
 
     Source: https://dev.mysql.com/doc/refman/8.4/en/load-data.html
     """
+    found = _files(sql, ansi_quotes, no_backslash_escapes)
+    for modes in other_modes(sql, ansi_quotes, no_backslash_escapes) if found else ():
+        there = {(token.start, token.text) for token in _files(sql, *modes)}
+        found = [token for token in found if (token.start, token.text) in there]
+    return [
+        unquote(token.text, no_backslash_escapes=no_backslash_escapes)
+        for token in found
+        if token.kind == "string"
+    ]
+
+
+def _files(sql: str, ansi_quotes: bool, no_backslash_escapes: bool) -> list[Token]:
     walk = _Walk(
         tokenize(
             sql,
@@ -185,7 +201,7 @@ def infile_names(
             executable_comments=True,
         )
     )
-    names = []
+    found = []
     while token := walk.peek():
         if not (walk.word("LOAD") and walk.word("DATA", "XML")):
             walk.at += walk.peek() is token
@@ -193,9 +209,9 @@ def infile_names(
         walk.word("LOW_PRIORITY", "CONCURRENT")
         if walk.word("LOCAL") and walk.word("INFILE"):
             token = walk.peek()
-            if token and token.kind == "string":
-                names.append(unquote(token.text, no_backslash_escapes=no_backslash_escapes))
-    return names
+            if token and token.kind in ("string", "identifier"):
+                found.append(token)
+    return found
 
 
 def has_several(sql: str, *, no_backslash_escapes: bool = False) -> bool:

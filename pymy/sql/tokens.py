@@ -144,6 +144,22 @@ def statement_patterns(
     )
 
 
+def other_modes(sql: str, ansi_quotes: bool, no_backslash_escapes: bool) -> list[tuple[bool, bool]]:
+    """Return the SQL modes, as arguments of the above, in which strings of `sql` may end elsewhere.
+
+    What is believed of the mode may be wrong: a status is not sent anew after a trigger, a function
+    or a procedure has set sql_mode, and a hostile server sends what it likes.
+    """
+    if "\\" not in sql:
+        return []
+    modes = [(False, False), (False, True)]
+    if '"' in sql:
+        modes.append((True, False))  # a backslash means nothing in "identifiers"
+    # without backslash escapes, strings and identifiers end alike
+    believed = (ansi_quotes and not no_backslash_escapes, no_backslash_escapes)
+    return [mode for mode in modes if mode != believed]
+
+
 def tokenize(
     sql: str,
     *,

@@ -13,7 +13,9 @@ from sqlalchemy.engine import URL
 
 import pymy
 from pymy.converters import conversions, encoders
+from pymy.options import SSLMode
 from pymy.options.dsn import bad_option, take_parameter
+from pymy.options.keywords import parse_ssl_mode, resolve_tls
 
 from .types import VECTOR
 
@@ -25,9 +27,6 @@ _NOT_HERE = {
     "paramstyle": "it is an argument of create_engine()",
     "row_factory": "rows are tuples here; Row has names and mappings()",
 }
-
-# SQLAlchemy's names for the parts of ssl={...}, in the URLs of its other drivers.
-_SSL_DICT = ("ca", "capath", "cert", "key", "cipher")
 
 
 def _typed(keyword: str, cls: type) -> Callable[[Any, Any], str]:
@@ -41,6 +40,27 @@ _CONVERSIONS: Mapping[Any, Any] = conversions | {
     datetime.time: _typed("TIME", datetime.time),
     datetime.timedelta: _typed("TIME", datetime.timedelta),
 }
+
+
+def _check_hostname(found: dict[str, Any], checked: bool) -> None:
+    """Apply ``ssl_check_hostname`` to the options; False takes the name's check away, no other."""
+    if isinstance(given := found.get("ssl"), Mapping):
+        if given.get("check_hostname", checked) != checked:
+            raise bad_option("URL: ssl_check_hostname contradicts ssl; leave one of them out.")
+        found["ssl"] = {**given, "check_hostname": checked}
+    elif found.setdefault("ssl_verify_identity", checked) != checked:
+        raise bad_option(
+            "URL: ssl_check_hostname contradicts ssl_verify_identity; leave one of them out."
+        )
+    resolve_tls(dict(found))  # raises when the others contradict each other
+    if checked:
+        return
+    for name in {"ssl", "ssl_mode"} & found.keys():
+        if not isinstance(found[name], bool | Mapping):
+            mode = parse_ssl_mode(found[name])
+            found[name] = SSLMode.VERIFY_CA if mode is SSLMode.VERIFY_IDENTITY else mode
+    if not {"ssl", "ssl_mode"} & found.keys():
+        found["ssl"] = True  # other drivers take it for a wish for TLS
 
 
 class ExecutionContext(MySQLExecutionContext):
@@ -83,8 +103,10 @@ class PymyDialect(MySQLDialect):
     def create_connect_args(self, url: URL) -> tuple[list[Any], dict[str, Any]]:
         """Return what ``connect()`` takes: the URL's parameters are pymy's options, as in its own.
 
-        ``ssl_check_hostname``, which SQLAlchemy's other MySQL drivers have, works too.
-        Raises ProgrammingError for an unknown parameter, with the nearest known ones.
+        ``ssl_check_hostname``, which SQLAlchemy's other MySQL drivers have, works too: true is
+        ``ssl_verify_identity``, false turns ``verify_identity`` into ``verify_ca``, no less.
+        Raises ProgrammingError for an unknown parameter, with the nearest known ones, and for TLS
+        options that contradict each other.
         """
         found: dict[str, Any] = url.translate_connect_args(username="user")
         query = dict(url.query)
@@ -94,8 +116,7 @@ class PymyDialect(MySQLDialect):
                 raise bad_option(f"URL: {key} is given twice.")
             take_parameter(found, key, text)
         if check_hostname is not None:
-            parts = {name: found.pop(f"ssl_{name}", None) for name in _SSL_DICT}
-            found["ssl"] = parts | {"check_hostname": util.asbool(check_hostname)}
+            _check_hostname(found, util.asbool(check_hostname))
         found["conv"] = _CONVERSIONS
         # what UPDATE matched, not what it changed: SQLAlchemy counts on it
         found["client_found_rows"] = True

@@ -154,6 +154,15 @@ def test_the_hexadecimal_form_is_a_string_like_others(connect):
     assert conn.execute("select concat(%s, %s)", ("\\", "x")).fetchone() == ("\\x",)
 
 
+def test_placeholders_are_not_looked_for_by_what_the_server_says(lied_to):
+    options = lied_to._options.replace(paramstyle="qmark")
+    lied_to._options = options
+    with pytest.raises(pymy.ProgrammingError, match="depends on the SQL mode"):
+        lied_to.execute("select 'what\\'s up?', ?, 'that\\'s'", (", (select @@version) -- ",))
+    row = lied_to.execute("select 'what''s up?', ?, '\\\\'", ("a",)).fetchone()
+    assert row[:2] == ("what's up?", "a")
+
+
 def test_connections_of_other_charsets(connect):
     for charset in ("latin1", "gbk"):
         conn = connect(sql_mode="NO_BACKSLASH_ESCAPES", charset=charset)

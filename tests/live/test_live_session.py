@@ -208,6 +208,14 @@ def test_session_tracking(conn, needs, db):
     assert conn.db == db
 
 
+def test_state_change_tracking(conn, needs):
+    needs("session tracking")
+    conn.query("set session_track_state_change = on")
+    conn.query("set @a = 1")
+    assert conn.last_ok.session_changes == ((2, "", "1"),)
+    assert conn.execute("select @a").fetchone() == (1,)
+
+
 def test_transaction_state_tracking(conn, needs):
     needs("session tracking")
     conn.query("set session_track_transaction_info = 'CHARACTERISTICS'")

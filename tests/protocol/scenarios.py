@@ -12,10 +12,11 @@ from typing import Any
 
 from pymy import err
 from pymy.options import Options, SSLMode
-from pymy.protocol import commands, handshake
-from pymy.protocol.handshake import Credentials, ResetWays
+from pymy.protocol import commands, handshake, resetting
+from pymy.protocol.handshake import Credentials
 from pymy.protocol.needs import Conversation
 from pymy.protocol.query import fetch_batch, next_result, query
+from pymy.protocol.resetting import ResetWays
 from pymy.protocol.result import Result
 from pymy.protocol.session import Session
 from pymy.protocol.state import State
@@ -262,7 +263,7 @@ SCENARIOS = [
             following,
             lambda session, options: commands.set_option(session, False),
             lambda session, options: commands.statistics(session),
-            lambda session, options: handshake.reset(session, options, credentials),
+            lambda session, options: resetting.reset(session, options, credentials),
             lambda session, options: handshake.change_user(session, options, credentials()),
             lambda session, options: handshake.change_user(
                 session, options, Credentials((b"wrong",), ATTRIBUTES)
@@ -276,7 +277,7 @@ SCENARIOS = [
             ask("start transaction with consistent snapshot"),
             ask("set @a = 2, @b = 3"),
             ask("use mysql"),
-            lambda session, options: handshake.reset(
+            lambda session, options: resetting.reset(
                 session, options, credentials, ResetWays(together=True)
             ),
             ask("select @a, @b, database(), @@autocommit, @@character_set_client"),

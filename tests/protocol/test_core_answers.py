@@ -113,7 +113,7 @@ def entry(kind: int, *texts: bytes, before: bytes = b"") -> bytes:
         # MariaDB puts several pairs into one
         ([entry(0, b"a", b"1", b"b", b"2")], [(0, "a", "1"), (0, "b", "2")]),
         ([entry(1, b"shop")], [(1, "", "shop")]),
-        ([entry(2, b"1")], [(2, "", "1")]),
+        ([b"\x02\x011"], [(2, "", "1")]),
         ([entry(3, b"uuid:1-5", before=b"\0")], [(3, "", "uuid:1-5")]),
         ([entry(4, b"SET TRANSACTION"), entry(5, b"T_______")],
          [(4, "", "SET TRANSACTION"), (5, "", "T_______")]),

@@ -14,9 +14,9 @@ from serverside import column, error, framed, greeting, ok, packets, result_set,
 from pymy import err
 from pymy.constants import CLIENT, ER, SERVER_STATUS
 from pymy.protocol.compression import zlib_compression
-from pymy.protocol.handshake import ResetWays, reset
 from pymy.protocol.needs import Need
 from pymy.protocol.packets import parse_greeting
+from pymy.protocol.resetting import ResetWays, reset
 from pymy.protocol.session import Session
 from pymy.protocol.state import State
 

@@ -70,6 +70,33 @@ def test_parameters_of_other_drivers() -> None:
     assert (found.ssl_ca, found.ssl_mode) == ("ca.pem", SSLMode.VERIFY_CA)
 
 
+@pytest.mark.parametrize(
+    ("query", "mode"),
+    [
+        ("ssl=verify_identity&ssl_check_hostname=false", SSLMode.VERIFY_CA),
+        ("ssl_mode=verify-identity&ssl_check_hostname=false", SSLMode.VERIFY_CA),
+        ("ssl=verify_ca&ssl_check_hostname=false", SSLMode.VERIFY_CA),
+        ("ssl_verify_cert=true&ssl_check_hostname=false", SSLMode.VERIFY_CA),
+        ("ssl_ca=ca.pem&ssl_check_hostname=false", SSLMode.VERIFY_CA),
+        ("ssl_capath=/certs&ssl_check_hostname=false", SSLMode.VERIFY_CA),
+        ('ssl={"ca":"ca.pem"}&ssl_check_hostname=false', SSLMode.VERIFY_CA),
+        ('ssl={"verify_mode":true}&ssl_check_hostname=true', SSLMode.VERIFY_IDENTITY),
+        ("ssl_cert=a.pem&ssl_check_hostname=false", SSLMode.REQUIRED),
+        ("ssl=true&ssl_check_hostname=false", SSLMode.REQUIRED),
+        ("ssl=required&ssl_check_hostname=false", SSLMode.REQUIRED),
+        ("ssl_check_hostname=false", SSLMode.REQUIRED),
+        ("ssl=false&ssl_check_hostname=false", SSLMode.DISABLED),
+        ("ssl_check_hostname=true", SSLMode.VERIFY_IDENTITY),
+        ("ssl=true&ssl_check_hostname=true", SSLMode.VERIFY_IDENTITY),
+        ("ssl_ca=ca.pem&ssl_check_hostname=true", SSLMode.VERIFY_IDENTITY),
+        ("ssl_mode=verify_identity&ssl_ca=ca.pem&ssl_check_hostname=true", SSLMode.VERIFY_IDENTITY),
+        ("ssl_verify_identity=true&ssl_check_hostname=true", SSLMode.VERIFY_IDENTITY),
+    ],
+)
+def test_check_hostname_takes_no_other_check_away(query: str, mode: SSLMode) -> None:
+    assert options(f"mysql+pymy://app@db.example/shop?{query}").ssl_mode is mode
+
+
 def test_unix_socket() -> None:
     found = options("mysql+pymy://app@/shop?unix_socket=/run/mysqld.sock")
     assert (found.unix_socket, found.database) == ("/run/mysqld.sock", "shop")
@@ -82,6 +109,13 @@ def test_unix_socket() -> None:
         ("connect_timeout=soon", "connect_timeout must be seconds"),
         ("charset=utf8mb4&charset=latin1", "charset is given twice"),
         ("db=other", "database is given twice"),
+        ("ssl=verify_ca&ssl_check_hostname=true", "checks less than another ssl option"),
+        ("ssl=false&ssl_check_hostname=true", "checks less than another ssl option"),
+        ("ssl_verify_identity=true&ssl_check_hostname=false", "contradicts ssl_verify_identity"),
+        ("ssl_verify_identity=false&ssl_check_hostname=true", "contradicts ssl_verify_identity"),
+        ('ssl={"ca":"a","check_hostname":true}&ssl_check_hostname=false', "contradicts ssl;"),
+        ("ssl=verify_ca&ssl_mode=verify_identity&ssl_check_hostname=false", "different modes"),
+        ("ssl=verify-all&ssl_check_hostname=false", "ssl_mode is one of"),
     ],
 )
 def test_wrong_parameters(query: str, message: str) -> None:

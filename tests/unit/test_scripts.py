@@ -86,10 +86,12 @@ def test_split_values_leaves_other_statements(text):
     assert sql.split_values(text) is None
 
 
-def test_split_values_follows_the_mode():
-    text = r"insert into t values (?, '\'), (')"
-    assert sql.split_values(text, paramstyle="qmark") == ("insert into t values ", text[21:], "")
-    assert sql.split_values(text, paramstyle="qmark", context=NO_BACKSLASH) is None
+def test_split_values_leaves_a_row_that_depends_on_the_mode():
+    for context in (DEFAULT, NO_BACKSLASH):
+        text = r"insert into t values (?, '\'), (')"
+        assert sql.split_values(text, paramstyle="qmark", context=context) is None
+        text = r"insert into t values (%s, '\%%a\\')"
+        assert sql.split_values(text, context=context) == (text[:21], text[21:], "")
 
 
 def test_batches_bound_the_size():
@@ -172,6 +174,21 @@ def test_infile_names_by_mode():
     assert sql.infile_names("load data local infile 'a\\\\b'") == ["a\\b"]
     assert sql.infile_names("load data local infile 'a\\b'", no_backslash_escapes=True) == ["a\\b"]
     assert sql.infile_names('load data local infile "x"', ansi_quotes=True) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # a text of somebody else, written in the mode that the server then denies
+        "select 'a\\' load data local infile \\'/etc/passwd\\' '",
+        "load data local infile 'x\\' into table t set a = 'y'",
+        "select 'a\\', ' load data local infile \\'x' -- '",
+        'select "a\\" load data local infile \\"x" -- "',
+    ],
+)
+def test_infile_names_in_one_mode_only_are_none(text):
+    for mode in (False, True):
+        assert sql.infile_names(text, no_backslash_escapes=mode) == []
 
 
 @pytest.mark.parametrize(

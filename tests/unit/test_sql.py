@@ -237,7 +237,7 @@ def test_bytes_cannot_take_parameters():
         ("'?' \"?\" `?` /*?*/ # ?\n ?", (1,), "'?' \"?\" `?` /*?*/ # ?\n 1"),
         ("? -- ?", (1,), "1 -- ?"),
         ("5--?", (1,), "5--1"),
-        ("'\\'?' ?", (1,), "'\\'?' 1"),
+        ("'\\n\\\\?' ? \"\\%\"", (1,), "'\\n\\\\?' 1 \"\\%\""),
         ("in ?", ([1, 2],), "in (1,2)"),
         ("values ?", ([(1, 2), (3, 4)],), "values (1,2),(3,4)"),
         ("? '?", (1,), "1 '?"),
@@ -250,10 +250,33 @@ def test_qmark(text, args, expected):
     assert sql.row_formatter(text, DEFAULT, "qmark")(args) == expected
 
 
-def test_qmark_by_mode():
-    assert interpolate("'\\' ?", (1,), paramstyle="qmark", context=NO_BACKSLASH) == "'\\' 1"
-    assert interpolate("'\\' ?", (), paramstyle="qmark", context=DEFAULT) == "'\\' ?"
-    assert interpolate('"a\\" ?', (1,), paramstyle="qmark", context=ANSI) == '"a\\" 1'
+@pytest.mark.parametrize("context", [DEFAULT, NO_BACKSLASH, ANSI])
+@pytest.mark.parametrize(
+    ("text", "offset"),
+    [
+        ("select 'what\\'s up?', ?, 'that\\'s'", 18),
+        ("'\\' ?", 4),
+        ("'a\\' '?", 6),
+        ('"\\" ?', 4),
+        ("'\\'' \"\\\" ?", 9),
+    ],
+)
+def test_placeholders_that_depend_on_the_mode(context, text, offset):
+    """A server says the wrong mode after a trigger that sets it."""
+    message = f"at offset {offset} is within a string depends"
+    with pytest.raises(ProgrammingError, match=message):
+        interpolate(text, (1,), paramstyle="qmark", context=context)
+    with pytest.raises(ProgrammingError, match=r"the : at offset \d+ is within a string depends"):
+        interpolate(
+            text.replace("up?", "up ?").replace("?", ":a"),
+            {"a": 1},
+            paramstyle="named",
+            context=context,
+        )
+    with pytest.raises(ProgrammingError, match=message):
+        sql.row_formatter(text, context, "qmark")
+    with pytest.raises(ProgrammingError, match=message):
+        sql.format(text, [1], context=context)
 
 
 @pytest.mark.parametrize(
