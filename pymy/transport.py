@@ -120,10 +120,12 @@ class SocketTransport:
         self.left_behind()
         if policy == "kill":
             # behind the caller; no daemon, so that a program ended by Ctrl-C still sends it
-            self._killer = threading.Thread(
+            killer = threading.Thread(
                 target=self._kill_behind, args=(session, peer), name="pymy-kill"
             )
-            self._killer.start()
+            with suppress(RuntimeError):  # no more threads: the answer is drained
+                killer.start()
+                self._killer = killer
         return True
 
     def left_behind(self, killed: bool = False) -> None:
