@@ -29,6 +29,8 @@ from server_packets import PING, QUIT, THREAD_ID, number
 
 import pymy
 from pymy import cursors
+from pymy.constants import CR
+from pymy.protocol.query import DRAIN_SECONDS
 
 SQL = "select much"
 HEAD = head(number("a"), "b")
@@ -243,3 +245,13 @@ def test_a_link_that_is_lost_while_the_rest_is_read():
             cursor.close()
         assert not conn.open
         cursor.close()
+
+
+@pytest.mark.only("blocking,nonblocking", "asyncio has two timers for it, of which one is first")
+def test_a_timeout_as_long_as_the_patience():
+    """It ends the call, and is not taken for the moment to kill."""
+    with Server(*asked(row(0, FILLING), silence())) as server:
+        cursor = streaming(server, on_cancel="drain")
+        with pytest.raises(pymy.OperationalError, match=r"timeout=0\.1") as caught:
+            cursor.execute("next", timeout=DRAIN_SECONDS)
+        assert caught.value.errno == CR.CR_QUERY_TIMEOUT
