@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 
@@ -255,3 +256,19 @@ def test_a_timeout_as_long_as_the_patience():
         with pytest.raises(pymy.OperationalError, match=r"timeout=0\.1") as caught:
             cursor.execute("next", timeout=DRAIN_SECONDS)
         assert caught.value.errno == CR.CR_QUERY_TIMEOUT
+
+
+@pytest.mark.only("blocking,nonblocking", "the loop hears of the loss first")
+def test_a_link_that_was_reset_has_no_peer(monkeypatch):
+    """What it received before can be read all the same, so this is where it shows."""
+    left = threading.Event()
+    with Server(*asked(row(0, FILLING), wait(left))) as server:
+        cursor = streaming(server)
+
+        def getpeername(self):
+            raise OSError(errno.ENOTCONN, "not connected")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(socket.socket, "getpeername", getpeername, raising=False)
+            given_up(cursor)
+        left.set()
