@@ -182,8 +182,9 @@ def drop_zone(value: Any, mapping: Any = None) -> str:
 
     For ``conv={**conversions, datetime.datetime: drop_zone}``, where all zones are the session's.
     """
-    write = escape_datetime if isinstance(value, datetime.datetime) else escape_time
-    return write(value.replace(tzinfo=None))
+    if isinstance(value, datetime.datetime):
+        return escape_datetime(value.replace(tzinfo=None))
+    return escape_time(value.replace(tzinfo=None))
 
 
 def escape_time(value: datetime.time, mapping: Any = None) -> str:

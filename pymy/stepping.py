@@ -164,6 +164,7 @@ class Stepping:
         while True:
             patience = session.patience
             seconds = link.options.read_timeout if patience is None else patience
+            name = "read_timeout" if patience is None else "patience"
             try:
                 count = yield from self._try(
                     lambda: link.sock.recv_into(session.space()),
@@ -173,8 +174,8 @@ class Stepping:
                     deadline,
                 )
             except OSError as exc:
-                by = which("read_timeout", seconds, deadline)
-                if patience is not None and isinstance(exc, TimeoutError) and by[1] == patience:
+                by = which(name, seconds, deadline)
+                if by[0] == "patience" and isinstance(exc, TimeoutError):
                     need = session.resume(True)
                     if need is not READ:
                         return need

@@ -111,19 +111,20 @@ class SocketTransport:
     def _let_go(self, session: Session) -> bool:
         """Leave the running statement to ``on_cancel``; False when only closing is left."""
         policy = self.options.on_cancel
-        try:
-            peer = self.peer()
-        except OSError:  # the link is lost already
+        peer = self.peer()
+        if peer is None:
             return False
         if policy == "close" or not session.abandon():
             return False
         self.left_behind()
         if policy == "kill":
             # behind the caller; no daemon, so that a program ended by Ctrl-C still sends it
-            self._killer = threading.Thread(
+            killer = threading.Thread(
                 target=self._kill_behind, args=(session, peer), name="pymy-kill"
             )
-            self._killer.start()
+            with suppress(RuntimeError):  # no more threads: the answer is drained
+                killer.start()
+                self._killer = killer
         return True
 
     def left_behind(self, killed: bool = False) -> None:
@@ -293,8 +294,14 @@ class SocketTransport:
         return not is_readable(self.sock)
 
     def peer(self) -> Any:
-        """Return the very server of this link: its name may lead to another one by now (P99)."""
-        return self.sock.getpeername()
+        """Return the very server of this link: its name may lead to another one by now (P99).
+
+        None when the link is lost already, though what it received can still be read.
+        """
+        try:
+            return self.sock.getpeername()
+        except OSError:
+            return None
 
     def _kill(self, session: Session, peer: Any, seconds: float | None) -> bool:
         return finish(self.killing(BLOCKING, session, peer, seconds))
@@ -303,6 +310,8 @@ class SocketTransport:
         self, how: Waiting, session: Session, peer: Any, seconds: float | None
     ) -> Steps[bool]:
         """Kill the session's statement over a second connection; False when none can be had."""
+        if peer is None:
+            return False
         assert session.greeting is not None
         options = stopping.side_options(self.options)
         deadline = Deadline(seconds or options.connect_timeout, "connect_timeout")

@@ -324,6 +324,26 @@ def test_a_password_function_that_fails_costs_the_kill_only():
         works(conn)
 
 
+@pytest.mark.only("blocking", "only there a thread kills")
+def test_no_thread_can_be_started(monkeypatch):
+    """The answer is drained, as without a second connection."""
+    go_on = threading.Event()
+
+    def start(self):
+        raise RuntimeError("can't start new thread")
+
+    with Server(
+        greet(), login(), query(SQL), wait(go_on), rows([number("a")], [(1,)]), *AFTERWARDS
+    ) as server:
+        conn = server.connect()
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", start)
+            error = times_out(conn)
+        assert error.errno == CR.CR_QUERY_TIMEOUT
+        go_on.set()
+        works(conn)
+
+
 def test_close_does_not_wait_for_the_clean_up():
     with Server(greet(), login(), query(SQL), listen_to_the_end()).then(
         *side(ok(), expect(QUIT))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 
@@ -29,6 +30,8 @@ from server_packets import PING, QUIT, THREAD_ID, number
 
 import pymy
 from pymy import cursors
+from pymy.constants import CR
+from pymy.protocol.query import DRAIN_SECONDS
 
 SQL = "select much"
 HEAD = head(number("a"), "b")
@@ -243,3 +246,29 @@ def test_a_link_that_is_lost_while_the_rest_is_read():
             cursor.close()
         assert not conn.open
         cursor.close()
+
+
+@pytest.mark.only("blocking,nonblocking", "asyncio has two timers for it, of which one is first")
+def test_a_timeout_as_long_as_the_patience():
+    """It ends the call, and is not taken for the moment to kill."""
+    with Server(*asked(row(0, FILLING), silence())) as server:
+        cursor = streaming(server, on_cancel="drain")
+        with pytest.raises(pymy.OperationalError, match=r"timeout=0\.1") as caught:
+            cursor.execute("next", timeout=DRAIN_SECONDS)
+        assert caught.value.errno == CR.CR_QUERY_TIMEOUT
+
+
+@pytest.mark.only("blocking,nonblocking", "the loop hears of the loss first")
+def test_a_link_that_was_reset_has_no_peer(monkeypatch):
+    """What it received before can be read all the same, so this is where it shows."""
+    left = threading.Event()
+    with Server(*asked(row(0, FILLING), wait(left))) as server:
+        cursor = streaming(server)
+
+        def getpeername(self):
+            raise OSError(errno.ENOTCONN, "not connected")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(socket.socket, "getpeername", getpeername, raising=False)
+            given_up(cursor)
+        left.set()
