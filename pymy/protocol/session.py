@@ -168,8 +168,8 @@ class Session(Framing):
         """Break over a result that is asked for and not there."""
         error = err.InternalError(
             CR.CR_UNKNOWN_ERROR,
-            "The command ended without a result, which is a bug of pymy. What the server did is not "
-            "known: open a new connection",
+            "The command ended without a result, which is a bug of pymy. What the server did is "
+            "unknown: open a new connection",
             fatal=True,
         )
         self.break_off(error)
