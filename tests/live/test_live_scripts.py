@@ -36,6 +36,7 @@ def another_db(server):
     ids=lambda flags: flags[0] if flags else "plain",
 )
 def test_dumps_go_round(server, db, another_db, conn, connect, tmp_path, flags):
+    dumps.command(server)  # skips where there is no such program
     conn.run_script([dumps.SCHEMA])
     dumps.fill(conn, 3000)
     path = dumps.dump(server, db, tmp_path / "dump.sql", *dumps.WHOLE, *flags)
@@ -68,6 +69,7 @@ def test_a_routine_that_ends_in_a_comment(server, db, another_db, conn, connect,
 
 @pytest.mark.only("blocking", "what differs is how the file is read")
 def test_dumps_come_in_many_ways(server, db, another_db, conn, connect, tmp_path):
+    dumps.command(server)  # skips where there is no such program
     conn.run_script([dumps.SCHEMA])
     dumps.fill(conn, 200)
     path = dumps.dump(
@@ -217,7 +219,10 @@ def test_charsets_with_quotes_in_their_characters(connect):
     with pytest.raises(pymy.NotSupportedError) as caught:
         conn.run_script([b"select 1;\nset @a = '\xbf\x5c', @b = ';'"])
     assert (caught.value.errno, caught.value.line) == (CR.CR_UNSAFE_CHARSET, 2)
-    conn = connect()
+
+
+def test_a_script_that_changes_the_charset(conn, needs):
+    needs("session tracking")
     for script in ("set names gbk; select 'é'", "set names gbk; select 'é'".encode()):
         with pytest.raises(pymy.NotSupportedError):
             conn.run_script([script])

@@ -9,7 +9,7 @@ import tarfile
 
 import pytest
 
-from pymy.sandbox import SandboxError, cli, fetch
+from pymy.sandbox import SandboxError, cli, client_command, fetch
 from pymy.sandbox.flavours import flavour_named
 from pymy.sandbox.install import prefix_program
 from pymy.sandbox.reporting import printer
@@ -19,7 +19,9 @@ SERVER = {
     "./usr/sbin/mysqld": b"program",
     "./usr/share/mysql/english/errmsg.sys": b"words",
     "./usr/lib/mysql/plugin/auth_socket.so": b"plugin",
+    "./usr/bin/innochecksum": b"program",
 }
+CLIENT = {"./usr/bin/mysqldump": b"program"}
 LIBC = {"./usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2": b"loader"}
 
 
@@ -73,6 +75,7 @@ esac""",
         index = ""
         for name, release, depends, files in (
             ("mysql-server-core", version, "libc6, perl", SERVER),
+            ("mysql-client-core", version, "libc6", CLIENT),
             ("libc6", "2.43-7", "", LIBC),
         ):
             content = make_deb(files)
@@ -106,6 +109,20 @@ def test_a_server_is_fetched_once_and_refreshed_on_demand(mirror, tmp_path, cach
     assert fetch("mysql") == second
     assert first.exists()
     assert sorted(path.name for path in cache.iterdir()) == ["debs", "locks", "servers"]
+
+
+def test_client_programs_are_fetched_beside_the_server(mirror):
+    mirror("9.7.4-2")
+    server = fetch("mysql")
+    assert not (server / "usr/bin").exists()
+    loader, _, libraries, program = client_command("mysql", "mysqldump")
+    assert loader.endswith("ld-linux-x86-64.so.2") and libraries in loader
+    assert program.endswith("/mysql-client-9.7.4-2-r1/usr/bin/mysqldump")
+    assert fetch("mysql") == server
+    with pytest.raises(SandboxError, match="have no mysqlpump"):
+        client_command("mysql", "mysqlpump")
+    with pytest.raises(SandboxError, match="mysql56 has no client programs"):
+        client_command("mysql56", "mysqldump")
 
 
 def test_a_package_without_a_loader_is_reported(mirror, tmp_path):
