@@ -174,7 +174,7 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
                 self.link.write(output)
                 need = session.sent(len(output))
             else:
-                self._helper = self.loop.create_task(self._help(need))
+                self._helper = asyncio.Task(self._help(need), loop=self.loop)  # see _let_go()
                 return
 
     def _late(self) -> None:
@@ -345,7 +345,8 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         """Leave the running statement to ``on_cancel``; False when only closing is left."""
         if self.options.on_cancel == "close" or not self.session.abandon():
             return False
-        self._cleaner = self.loop.create_task(self._clean())
+        # not create_task(): with asyncio.eager_task_factory it would run before it is assigned
+        self._cleaner = asyncio.Task(self._clean(), loop=self.loop)
         return True
 
     async def _clean(self) -> None:

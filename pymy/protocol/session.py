@@ -45,6 +45,7 @@ NO_BACKSLASH_ESCAPES = int(SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES)
 ROLLED_BACK = frozenset({1206, 1213, 1402, 1613, 1614})
 ROLLED_BACK_MARIADB = ROLLED_BACK | {1020}
 ROLLED_BACK_MYSQL = ROLLED_BACK | {3101}
+NOTHING: Any = object()  # the outcome of what has not ended
 
 
 class Session(Framing):
@@ -157,6 +158,17 @@ class Session(Framing):
             CR.CR_CANCELED, "The rest of the call was canceled: nothing more of it was sent"
         )
 
+    def unfinished(self) -> err.Error:
+        """Break over a result that is asked for and not there."""
+        error = err.InternalError(
+            CR.CR_UNKNOWN_ERROR,
+            "The command ended without a result, which is a bug of pymy. What the server did is "
+            "not known: open a new connection",
+            fatal=True,
+        )
+        self.break_off(error)
+        return error
+
     # -- running a conversation
 
     def start(self, conversation: Conversation[Any]) -> Need:
@@ -165,7 +177,7 @@ class Session(Framing):
             conversation.close()
             raise self.busy()
         self._conversation = conversation
-        self._outcome = self._error = None
+        self._outcome, self._error = NOTHING, None
         self.bytes_sent = 0
         return self.resume()
 
@@ -203,10 +215,10 @@ class Session(Framing):
     def _finish(self, outcome: Any, error: BaseException | None) -> Need:
         self._conversation = None
         self.abandoned = self.indivisible = False
-        self._outcome = outcome
         self.need = self._wants = DONE
         raised, self._raised = self._raised, None
         self._error = self._settle_error(error) if error is not None else raised
+        self._outcome = outcome
         return DONE
 
     def _settle_error(self, error: BaseException) -> BaseException:
@@ -249,6 +261,8 @@ class Session(Framing):
                 raise error
             finally:
                 del error
+        if outcome is NOTHING:  # else a statement that never ran would look like one without rows
+            raise self.unfinished()
         return outcome
 
     def take_error(self) -> BaseException | None:

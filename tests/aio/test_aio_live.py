@@ -311,6 +311,56 @@ def test_local_infile(run, dsn, set_global, handler):
     run(main())
 
 
+needs_eager = pytest.mark.skipif(
+    not hasattr(asyncio, "eager_task_factory"), reason="asyncio has eager tasks from Python 3.12 on"
+)
+
+
+def eagerly(main):
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+    return asyncio.get_running_loop().create_task(main)
+
+
+@needs_eager
+def test_local_infile_with_eager_tasks(run, dsn, set_global):
+    """Many pieces must not run within one another."""
+    set_global("local_infile", 1)
+
+    async def main():
+        def numbers(name):
+            return (b"%d\n" % number for number in range(3000))
+
+        async with pymy.aio.connect(dsn, local_infile=numbers, autocommit=True) as conn:
+            await conn.execute("create table t (a int)")
+            cursor = await conn.execute("load data local infile 'x' into table t")
+            assert cursor.rowcount == 3000
+
+    async def start():
+        await eagerly(main())
+
+    run(start())
+
+
+@needs_eager
+@pytest.mark.parametrize("policy", ["kill", "drain"])
+def test_given_up_with_eager_tasks(run, dsn, policy):
+    async def main():
+        async with pymy.aio.connect(dsn, on_cancel=policy) as conn:
+            seconds = 30 if policy == "kill" else 0.3
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await conn.execute(f"do sleep({seconds})")
+            assert await one(conn) == 1
+            with pytest.raises(pymy.OperationalError, match="timeout"):
+                await conn.execute(f"do sleep({seconds})", timeout=0.1)
+            assert await one(conn) == 1
+
+    async def start():
+        await eagerly(main())
+
+    run(start())
+
+
 def test_local_infile_that_fails(run, dsn, set_global):
     set_global("local_infile", 1)
 

@@ -107,6 +107,30 @@ def test_start_while_busy() -> None:
     assert session.result().status == 2
 
 
+def test_no_result_is_an_error() -> None:
+    """None would look like the result of a statement without rows."""
+    session = ready_session()
+    session.start(ping(session))
+    with pytest.raises(err.InternalError, match="without a result") as info:
+        session.result()
+    assert (info.value.fatal, info.value.sent) == (True, True)
+    assert session.state is State.BROKEN
+
+
+def test_an_outcome_that_could_not_be_settled_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = ready_session()
+    session.start(ping(session))
+
+    def settle_error(error: BaseException) -> BaseException:
+        raise RecursionError
+
+    monkeypatch.setattr(session, "_settle_error", settle_error)
+    with pytest.raises(RecursionError):
+        session.eof()
+    with pytest.raises(err.InternalError, match="without a result"):
+        session.result()
+
+
 def test_cut() -> None:
     session = ready_session()
     session.start(ping(session))
