@@ -7,6 +7,7 @@ from typing import Any
 
 from . import err
 from .constants import CR
+from .nonblocking import uncover
 from .poolstate import Slot
 from .protocol.session import Session
 from .protocol.state import CLOSED
@@ -35,6 +36,8 @@ class Leased:
     _retired = False
     _cursorclass: type
     _pending: Any = None
+    #: True while ``pymy.nonblocking`` calls a method to start it.
+    _starting = False
 
     def _unusable(self) -> err.Error:
         if self._retired:
@@ -61,6 +64,7 @@ def pass_on(conn: Any) -> Any:
     heir.__dict__ = conn.__dict__
     conn.__dict__ = conn.__dict__ | _REMAINS
     heir._pool = heir._slot = None
+    uncover(heir)
     if heir._transport is not None:
         me: Any = weakref.ref(heir)
         heir._transport._credentials = lambda: me()._credentials()

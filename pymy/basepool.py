@@ -330,6 +330,14 @@ class BasePool:
         with self._lock:  # two threads may release it at once
             if getattr(conn, "_pool", None) is not self or conn._slot is None:
                 raise self._not_lent(conn)
+            if conn._starting:
+                raise err.InterfaceError(
+                    CR.CR_BAD_PARAMETER,
+                    "Giving a connection back to its pool cannot be started: call release()",
+                    sent=False,
+                )
+            if conn._pending is not None:
+                conn.abort()  # nobody can tell what the operation has sent
             slot: Slot = conn._slot
             session = conn._session
             slot.used = session.command_number != slot.command
@@ -340,7 +348,6 @@ class BasePool:
                 # A prepared transaction outlives its connection; one that is not must not.
                 and conn._branch is None
                 and not session.read_only
-                and conn._pending is None
             )
             # else it was terminated, or opened before a fork
             ours = slot.place is Place.IN_USE and conn._forks == _Forks.count

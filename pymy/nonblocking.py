@@ -107,7 +107,7 @@ class Operation(Generic[T]):
         if self._value is OUTCOME:
             self._value = outcome
         if self._connection is not None:
-            _release(self._connection)
+            uncover(self._connection)
             self._connection = None
 
     # -- outcome
@@ -177,14 +177,14 @@ class Operation(Generic[T]):
         """
         connection = self._connection
         if connection is not None:
-            vars(connection).update(_run=self._run, _carry=self._carry)
+            vars(connection).update(_run=self._run, _carry=self._carry, _starting=True)
         try:
             self._value = self._method(*args, **options)
         except Exception as exc:
             self._error = exc
         finally:
             if connection is not None:
-                _release(connection)
+                uncover(connection)
         if self._error is not None or self._steps is None:
             self._finish(self._value, self._error)
             return
@@ -251,8 +251,9 @@ class Pending:
             operation.abort()
 
 
-def _release(connection: Connection) -> None:
-    for name in ("_run", "_carry", "_pending"):
+def uncover(connection: Connection) -> None:
+    """Take away what hides a connection's own methods."""
+    for name in ("_run", "_carry", "_pending", "_starting"):
         vars(connection).pop(name, None)
 
 

@@ -15,7 +15,7 @@ from contextlib import aclosing, nullcontext, suppress
 import pytest
 
 import pymy
-from pymy import cursors
+from pymy import cursors, nonblocking
 from pymy.aio import DictCursor
 from pymy.aio import Pool as TaskPool
 from pymy.poolstate import Do
@@ -406,6 +406,26 @@ def test_an_operation_left_unfinished(pool, balanced):
     assert (left.size, left.stats().broken) == (0, 1)
     assert left.execute("select 1").fetchone() == (1,)
     balanced(left.stats())
+
+
+@pytest.mark.parametrize("reset", [True, False])
+@pytest.mark.parametrize("method", ["close", "release", "__exit__"])
+def test_giving_back_cannot_be_started(pool, balanced, reset, method):
+    lending = pool(max_size=1, reset_on_release=reset, autocommit=True)
+    conn = lending.acquire()
+    conn.execute("set @x = 1")
+    if method == "close":
+        operation = conn.start_close()
+    else:
+        operation = nonblocking.start(getattr(conn, method))
+    with pytest.raises(pymy.InterfaceError, match=r"call release\(\)"):
+        operation.result()
+    assert lending.stats().in_use == 1
+    assert conn.execute("select 1").fetchone() == (1,)
+    conn.release()
+    assert lending.execute("select 1").fetchone() == (1,)
+    assert lending.stats().connected == 1
+    balanced(lending.stats())
 
 
 def test_foreign_connections(pool, dsn, tasks):
