@@ -9,7 +9,8 @@ import traceback
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
 from . import err
@@ -134,7 +135,7 @@ class BasePool:
     def stats(self, dsn: str | None = None) -> PoolStats:
         """Return the counters: of one ``dsn``, or the sums of all. Nothing is sent."""
         self._sweep()
-        with self._lock:
+        with self._locked():
             if dsn is not None:
                 return self._cores[dsn].stats() if dsn in self._cores else PoolStats()
             return sum((core.stats() for core in self._cores.values()), PoolStats())
@@ -175,7 +176,7 @@ class BasePool:
 
     def _shut(self) -> None:
         cores = self._cores
-        with self._lock:  # so that no core is made from here on
+        with self._locked():  # so that no core is made from here on
             self._closed = True
         for core in list(cores.values()):
             self._tell(core.close)
@@ -208,19 +209,32 @@ class BasePool:
         found = self._buckets.get(dsn)
         if found is None:
             options = self._options if dsn is None else from_call(dsn, (), self._shared)
-            with self._lock:
+            with self._locked():
                 if self._closed:
                     raise closed()
                 found = self._buckets.setdefault(dsn, Bucket(self.limits, options, self._rubbish))
         return found
 
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock, then do what came up meanwhile: who drops a connection cannot wait."""
+        try:
+            with self._lock:
+                yield
+        finally:
+            self._catch_up()
+
     def _tell(self, event: Callable[..., T], *args: Any) -> T:
         """Report an event to a core, then do what became due: close, take note of the lost."""
         with self._lock:
             answer = event(*args, self._now())
+        self._catch_up()
+        return answer
+
+    def _catch_up(self) -> None:
+        """To be called whenever the lock was held."""
         if self._rubbish or self._lost or self._closed:
             self._sweep()
-        return answer
 
     def _sweep(self) -> None:
         self._check_process()
@@ -231,6 +245,9 @@ class BasePool:
             except IndexError:  # another thread's sweep was faster
                 break
             self._discard(link)
+        self._tell_if_empty()
+
+    def _tell_if_empty(self) -> None:
         if self._closed and self._drained():
             self._idle_now()
 
@@ -241,7 +258,7 @@ class BasePool:
         """Take away all connections but those that a request is opening or checking."""
         found = []
         for core in list(self._cores.values()):
-            with self._lock:
+            with self._locked():
                 slots = list(core.slots)
             for slot in slots:
                 lease = slot.lease
@@ -362,8 +379,7 @@ class BasePool:
                 freshen(heir)
                 slot.core.returned(slot, self._now())
                 left = False
-        if self._rubbish or self._lost or self._closed:
-            self._sweep()
+        self._catch_up()
         return slot if left else None
 
     def _is_left_over(self, slot: Slot) -> bool:

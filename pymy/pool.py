@@ -311,6 +311,7 @@ class Pool(PoolSteps, Generic[Row]):
         if self._lock.acquire(blocking=False):
             self._lock.release()
             self._find_lost()
+            self._tell_if_empty()
 
     def _shut(self) -> None:
         super()._shut()
@@ -327,7 +328,7 @@ class Pool(PoolSteps, Generic[Row]):
         interval = self._interval
         if interval is None or self._stop is not None:
             return
-        with self._lock:
+        with self._locked():
             if self._stop is not None or self._closed:
                 return
             self._stop = _Gate()

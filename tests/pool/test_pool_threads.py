@@ -17,6 +17,7 @@ import pytest
 
 import pymy
 from pymy import cursors
+from pymy.basepool import Bucket
 from pymy.pool import Pool
 
 
@@ -480,6 +481,46 @@ def test_waiting_thread_gets_the_place_of_a_dropped_connection(pool_of, eventual
         held.clear()
         gc.collect()
         assert waiting.result(30) == (7,)
+
+
+@pytest.mark.parametrize("look", [Pool.stats, repr, lambda pool: pool.size])
+def test_dropped_while_another_thread_looks_at_the_pool(pool_of, eventually, monkeypatch, look):
+    """A destructor cannot wait for the lock: whoever holds it does its work."""
+    pool = pool_of(max_size=1, acquire_timeout=60)
+    held = [pool.acquire()]
+    inside, go, counted = threading.Event(), threading.Event(), Bucket.stats
+
+    def stats(core):
+        inside.set()
+        go.wait(30)
+        return counted(core)
+
+    with ThreadPoolExecutor(2) as threads, warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        waiting = threads.submit(lambda: pool.execute("select 7").fetchone())
+        eventually(lambda: pool.stats().waiting)
+        monkeypatch.setattr(Bucket, "stats", stats)
+        looking = threads.submit(look, pool)
+        assert inside.wait(30)
+        held.clear()
+        gc.collect()
+        monkeypatch.undo()
+        go.set()
+        looking.result(30)
+        assert waiting.result(30) == (7,)
+
+
+def test_close_hears_of_a_dropped_connection(pool_of, eventually, caplog):
+    pool = pool_of()
+    held = [pool.acquire()]
+    with ThreadPoolExecutor(1) as threads, warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        closing = threads.submit(pool.close, 60)
+        eventually(lambda: pool.closed)
+        held.clear()
+        gc.collect()
+        closing.result(30)
+    assert "kept connections" not in caplog.text
 
 
 def test_leak_report(pool_of, caplog, eventually):
