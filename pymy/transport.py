@@ -276,7 +276,7 @@ class SocketTransport:
             if self._pieces is None:
                 self._pieces = LocalFiles(self.options.local_infile).pieces(session.file_name)
             piece = next(self._pieces, b"")
-            if self._readable():
+            if is_readable(self.sock):
                 with suppress(BlockingIOError, ssl.SSLWantReadError):  # half a record of TLS
                     session.received(self.sock.recv_into(session.space()))
         except Exception as exc:
@@ -290,14 +290,7 @@ class SocketTransport:
         """Tell whether nothing waits to be read: neither bytes nor the end of the link."""
         if isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
             return False
-        return not self._readable()
-
-    def _readable(self) -> bool:
-        if not hasattr(select, "poll"):  # Windows
-            return bool(select.select((self.sock,), (), (), 0)[0])
-        poll = select.poll()
-        poll.register(self.sock, select.POLLIN)
-        return bool(poll.poll(0))
+        return not is_readable(self.sock)
 
     def peer(self) -> Any:
         """Return the very server of this link: its name may lead to another one by now (P99)."""
@@ -350,3 +343,12 @@ class SocketTransport:
 
     def fileno(self) -> int:
         return self.sock.fileno()
+
+
+def is_readable(sock: Any) -> bool:
+    """Tell whether bytes or the end of the link can be read without waiting."""
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select((sock,), (), (), 0)[0])
+    poll = select.poll()  # select.select() cannot take descriptors above 1023
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import select
 import socket
 import ssl
 import time
@@ -21,6 +20,7 @@ from ..protocol.needs import DONE, FILE, READ, TLS, WRITE, Conversation, Need
 from ..protocol.session import Session
 from ..protocol.state import BROKEN, CLOSED
 from ..tls import build_context, not_started
+from ..transport import is_readable
 from ..waiting import Deadline
 from .dialling import dial_address
 
@@ -48,7 +48,6 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         self.local = False
         self._link: asyncio.Transport | None = None
         self._writer: asyncio.StreamWriter | None = None
-        self._poll: select.poll | None = None
         self._aborted = False
         self._waiter: asyncio.Future[None] | None = None
         self._helper: asyncio.Task[None] | None = None
@@ -389,11 +388,7 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         """Tell whether nothing waits to be read: neither bytes nor the end of the link."""
         if self._link is None or self._link.is_closing():
             return False
-        # the loop may not have had the time to look
-        if self._poll is None:
-            self._poll = select.poll()
-            self._poll.register(self.sock, select.POLLIN)
-        return not self._poll.poll(0)
+        return not is_readable(self.sock)  # the loop may not have had the time to look
 
     def abort(self) -> None:
         """Close the link at once; nothing is sent."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import select
 import socket
 import warnings
 
@@ -209,6 +210,21 @@ def test_what_is_never_awaited_is_told(run, dsn):
             with pytest.warns(RuntimeWarning, match="never awaited"):
                 conn.execute("select 1")
                 gc.collect()
+
+    run(main())
+
+
+@pytest.mark.parametrize("system", ["", "Windows"])
+def test_is_alive(run, dsn, server, system, monkeypatch):
+    if system:
+        monkeypatch.delattr(select, "poll")
+
+    async def main():
+        async with pymy.aio.connect(dsn) as conn, pymy.aio.connect(server.dsn) as admin:
+            assert conn.is_alive()
+            await admin.kill(conn.thread_id())
+            while conn.is_alive():
+                await asyncio.sleep(0.01)
 
     run(main())
 
