@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import io
 import os
 from collections.abc import (
     AsyncIterable,
@@ -44,9 +46,12 @@ class LocalFiles:
         return self._read(self._allowed_path(name), name)
 
     async def pieces_async(self, name: bytes) -> AsyncIterator[bytes]:
-        """Yield a file's content; a handler may also give an awaitable or an async iterable."""
+        """Yield a file's content; a handler may also give an awaitable or an async iterable.
+
+        Files are looked up, opened and read in threads: a pipe or a share may keep one waiting.
+        """
         if not callable(self._policy):
-            for piece in self.pieces(name):
+            async for piece in _threaded(await asyncio.to_thread(self.pieces, name)):
                 yield piece
             return
         source = self._policy(name)
@@ -58,6 +63,9 @@ class LocalFiles:
             async for piece in source:
                 for checked in self._handed([piece]):
                     yield checked
+        elif isinstance(source, io.IOBase):
+            async for piece in _threaded(self._handed(source)):
+                yield piece
         else:
             for piece in self._handed(source):
                 yield piece
@@ -111,3 +119,8 @@ class LocalFiles:
             close = getattr(source, "close", None)
             if close is not None:
                 close()
+
+
+async def _threaded(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while piece := await asyncio.to_thread(next, pieces, b""):
+        yield piece

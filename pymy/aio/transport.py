@@ -19,7 +19,7 @@ from ..protocol.handshake import Credentials
 from ..protocol.needs import DONE, FILE, READ, TLS, WRITE, Conversation, Need
 from ..protocol.session import Session
 from ..protocol.state import BROKEN, CLOSED
-from ..tls import build_context, not_started
+from ..tls import build_context, kept_context, not_started
 from ..transport import is_readable
 from ..waiting import Deadline
 from .dialling import dial_address
@@ -213,7 +213,8 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         # kept: a writer that goes away closes its link
         self._writer = asyncio.StreamWriter(self.link, self, None, self.loop)
         try:
-            await self._writer.start_tls(build_context(options), server_hostname=name)
+            context = kept_context(options) or await asyncio.to_thread(build_context, options)
+            await self._writer.start_tls(context, server_hostname=name)
             self._link = self._writer.transport  # type: ignore[assignment]
         except (ssl.SSLError, OSError, ValueError) as exc:
             raise err.OperationalError(

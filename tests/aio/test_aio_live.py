@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import select
 import socket
 import warnings
+from pathlib import Path
 
 import pytest
+from bounded import within
 
 import pymy
 import pymy.aio
+from pymy import tls
 from pymy.aio.transport import HIGH_WATER
 from pymy.constants import CR
 
@@ -49,6 +53,27 @@ def test_tls(run, tcp_dsn, needs):
                 assert row == (text,)
 
     run(main())
+
+
+def test_contexts_are_built_elsewhere(run, tcp_dsn, needs, monkeypatch):
+    """The system's authorities take some 20 ms, in which a loop should not stand still."""
+    needs("tls")
+    built, build = [], tls._build
+
+    def note(options):
+        built.append(asyncio._get_running_loop())
+        return build(options)
+
+    monkeypatch.setattr(tls, "_build", note)
+    monkeypatch.setattr(tls, "_cache", {})
+
+    async def main():
+        for _ in range(2):
+            async with pymy.aio.connect(tcp_dsn, ssl="required") as conn:
+                assert conn.ssl
+
+    run(main())
+    assert built == [None]
 
 
 def test_own_socket(run, server, tcp_dsn):
@@ -325,6 +350,39 @@ def test_local_infile(run, dsn, set_global, handler):
             assert [row async for row in conn.execute("select a from t")] == [(1,), (2,)]
 
     run(main())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("handed", [False, True], ids=["path", "handler"])
+def test_a_slow_file_keeps_nobody_waiting(run, dsn, set_global, tmp_path, handed):
+    set_global("local_infile", 1)
+    numbers = []
+    for name in ("first", "second"):
+        os.mkfifo(tmp_path / name)
+        # reading waits for what is written here, or for its close
+        numbers.append(os.open(tmp_path / name, os.O_RDWR))
+    policy = (lambda name: Path(os.fsdecode(name)).open("rb")) if handed else [tmp_path]
+    options = {"local_infile": policy, "autocommit": True}
+    load = f"load data local infile '{tmp_path}/%s' into table t"
+
+    async def main():
+        async with pymy.aio.connect(dsn, **options) as other:
+            await other.execute("create table t (a int)")
+            async with pymy.aio.connect(dsn, **options) as conn:
+                with pytest.raises(pymy.OperationalError, match=r"timeout=0\.2 s"):
+                    await conn.execute(load % "first", timeout=0.2)
+            async with pymy.aio.connect(dsn, **options) as conn:
+                loading = asyncio.create_task(conn.execute(load % "second"))
+                for _ in range(10):
+                    assert await one(other) == 1
+                assert not loading.done()
+                os.write(numbers[1], b"1\n")
+                for number in numbers:
+                    os.close(number)
+                assert (await loading).rowcount == 1
+
+    with within(60):
+        run(main())
 
 
 needs_eager = pytest.mark.skipif(
