@@ -134,7 +134,7 @@ class Stepping:
         if link.options.on_cancel == "kill":
             seconds = link.options.cancel_timeout
             try:
-                killed = yield from link.killing(self, session, link.peer(), seconds)
+                killed = yield from link.killing(self, link.target(session), seconds)
             except BaseException:
                 session.cut()
                 link.close()
@@ -154,7 +154,7 @@ class Stepping:
             elif need is FILE:
                 need = link.next_piece(session)
             else:
-                killed = yield from link.killing(self, session, link.peer(), None)
+                killed = yield from link.killing(self, link.target(session), None)
                 need = session.resume(killed)
 
     def _receive(

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from .. import err
 from ..constants import CR
+from ..dialling import target
 from ..localfiles import LocalFiles
 from ..options import Options
 from ..protocol import stopping
@@ -236,23 +237,20 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         return piece
 
     async def _kill(self) -> bool:
-        """Kill the session's statement over a second connection; False when none can be had."""
-        assert self.session.greeting is not None
-        thread_id = self.session.greeting.thread_id
+        """Kill the session's statement over a second connection; False when none leads to it."""
         options = stopping.side_options(self.options)
         side = Session()
         transport = StreamTransport(side, options, self._credentials)
         try:
             async with asyncio.timeout(options.connect_timeout):
-                # the very server of this link: its name may lead to another one by now (P99)
-                peer = self.sock.getpeername()
-                await transport.take(await dial_address(options, self.sock.family, peer))
-                await transport.run(stopping.kill(side, options, self._credentials(), thread_id))
+                it = target(self.sock, self.session, options)
+                await transport.take(await dial_address(options, it.family, it.address))
+                kill = stopping.kill(side, options, self._credentials(), it)
+                return await transport.run(kill)
         except Exception:  # of any kind: the password may be the program's own function
             return False
         finally:
             transport.abort()
-        return True
 
     # -- called by the connection
 

@@ -42,6 +42,8 @@ MOST_COLUMNS = 4096
 # killed, which costs a second connection.
 DRAIN_BYTES = 1 << 20
 DRAIN_SECONDS = 0.1
+# So much of a statement's text is kept, to tell it from others when it is to be killed.
+STATEMENT_KEPT = 64 * 1024
 # Statements above this are checked against the server's own limit before they go out (P19): it
 # would read them, answer 1153 and hang up.
 LARGE_STATEMENT = 1 << 20
@@ -60,6 +62,7 @@ def begin(session: Session) -> Conversation[None]:
         raise session.unasked()
     session.inbox.shrink()
     session.command_number = next(COMMAND_NUMBERS)
+    session.statement = b""
     session.move(BUSY)
 
 
@@ -71,8 +74,8 @@ def query(
     if len(sql) > LARGE_STATEMENT or len(sql) >= session.largest_command:
         yield from check_size(session, len(sql))
     yield from begin(session)
-    # kept only to check which file a server may ask for, by the mode it was written in
-    session.statement = sql if session.files_allowed else b""
+    # whole only to check which file a server may ask for, by the mode it was written in
+    session.statement = sql if session.files_allowed else sql[:STATEMENT_KEPT]
     session.statement_plain_backslashes = session.no_backslash_escapes
     session.command(COM_QUERY, block + sql)
     try:
@@ -366,7 +369,7 @@ def end_stream(session: Session) -> Conversation[None]:
     if not killed:
         error = err.OperationalError(
             CR.CR_SERVER_LOST,
-            "An unread result could not be stopped, as a second connection could not be made. "
+            "An unread result could not be stopped: no second connection led to its server. "
             "The connection is closed; read results to their end, or raise max_connections",
             fatal=True,
         )
