@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import err
 from .constants import CR
 from .options import Options
+from .protocol import stopping
 from .protocol.needs import Conversation, Need
 from .protocol.session import Session
 from .waiting import Addresses, Deadline, Dialling, Steps, finish
@@ -99,6 +100,23 @@ def dialling_address(
         sock.close()
         raise
     return sock
+
+
+def target(sock: Any, session: Session, options: Options) -> stopping.Target:
+    """Describe a link's statement to whoever is to kill it; OSError when the link is lost.
+
+    The link's own address leads there: the name may lead to another server by now (P99).
+    """
+    assert session.greeting is not None
+    address: Any = sock.getpeername()
+    if sock.family == getattr(socket, "AF_UNIX", None):
+        # the peer's path is the one that the server sees, in a container of its own perhaps: here
+        # anybody may listen there, for a password
+        address, end = options.unix_socket, "localhost"
+    else:
+        end = f":{sock.getsockname()[1]}"
+    text = session.statement.decode(session.decoding.encoding, "replace")
+    return stopping.Target(sock.family, address, session.greeting.thread_id, end, text)
 
 
 def _dialling_unix(how: Dialling, options: Options, deadline: Deadline) -> Steps[socket.socket]:

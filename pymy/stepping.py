@@ -17,7 +17,7 @@ from .protocol.needs import DONE, FILE, READ, TLS, WRITE, Conversation, Need
 from .protocol.session import Session
 from .protocol.state import BROKEN
 from .transport import SocketTransport
-from .waiting import NAP, Addresses, Deadline, Steps
+from .waiting import NAP, Addresses, Deadline, Steps, remaining
 
 T = TypeVar("T")
 
@@ -134,7 +134,7 @@ class Stepping:
         if link.options.on_cancel == "kill":
             seconds = link.options.cancel_timeout
             try:
-                killed = yield from link.killing(self, session, link.peer(), seconds)
+                killed = yield from link.killing(self, link.target(session), seconds)
             except BaseException:
                 session.cut()
                 link.close()
@@ -154,7 +154,8 @@ class Stepping:
             elif need is FILE:
                 need = link.next_piece(session)
             else:
-                killed = yield from link.killing(self, session, link.peer(), None)
+                limit = remaining(deadline)
+                killed = yield from link.killing(self, link.target(session), limit)
                 need = session.resume(killed)
 
     def _receive(

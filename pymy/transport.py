@@ -16,7 +16,7 @@ from pymy.protocol.state import BROKEN, BUSY
 
 from . import err
 from .constants import CR
-from .dialling import BLOCKING, dialling_address
+from .dialling import BLOCKING, dialling_address, target
 from .localfiles import LocalFiles
 from .options import Options
 from .protocol import stopping
@@ -24,7 +24,7 @@ from .protocol.handshake import Credentials
 from .protocol.needs import Conversation, Need
 from .protocol.session import Session
 from .tls import build_context, not_started
-from .waiting import Deadline, Steps, Waiting, finish
+from .waiting import Deadline, Steps, Waiting, finish, remaining
 
 T = TypeVar("T")
 
@@ -46,8 +46,7 @@ class SocketTransport:
         self._counts: list[int] = []
         self._waiting = False
         self._killer: threading.Thread | None = None
-        self._killed = False
-        self._family = sock.family
+        self._killed: bool | None = False
         self.local = sock.family == getattr(socket, "AF_UNIX", None)
 
     def run(
@@ -89,7 +88,7 @@ class SocketTransport:
             elif need is FILE:
                 need = self.next_piece(session)
             else:
-                need = session.resume(self._kill(session, self.peer(), None))
+                need = session.resume(self._kill(self.target(session), remaining(deadline)))
 
     # -- letting go of a statement, and cleaning up behind it
 
@@ -111,28 +110,26 @@ class SocketTransport:
     def _let_go(self, session: Session) -> bool:
         """Leave the running statement to ``on_cancel``; False when only closing is left."""
         policy = self.options.on_cancel
-        peer = self.peer()
-        if peer is None:
+        target = self.target(session)
+        if target is None:
             return False
         if policy == "close" or not session.abandon():
             return False
         self.left_behind()
         if policy == "kill":
             # behind the caller; no daemon, so that a program ended by Ctrl-C still sends it
-            killer = threading.Thread(
-                target=self._kill_behind, args=(session, peer), name="pymy-kill"
-            )
+            killer = threading.Thread(target=self._kill_behind, args=(target,), name="pymy-kill")
             with suppress(RuntimeError):  # no more threads: the answer is drained
                 killer.start()
                 self._killer = killer
         return True
 
-    def left_behind(self, killed: bool = False) -> None:
+    def left_behind(self, killed: bool | None = False) -> None:
         """Take note that a statement was abandoned; ``killed`` if a KILL QUERY went out."""
         self._killed = killed
 
-    def _kill_behind(self, session: Session, peer: Any) -> None:
-        self._killed = self._kill(session, peer, self.options.cancel_timeout)
+    def _kill_behind(self, target: stopping.Target) -> None:
+        self._killed = self._kill(target, self.options.cancel_timeout)
 
     def catching_up(self, how: Waiting, session: Session) -> Steps[None]:
         """Read an abandoned statement to its end, within ``cancel_timeout``.
@@ -146,7 +143,8 @@ class SocketTransport:
             yield from how.drive(self, session, session.need, deadline)
             stopped = stopping.was_killed(session.take_error())
             if session.usable():
-                need = session.start(stopping.settle(session, self._killed and not stopped))
+                killed = False if stopped else self._killed
+                need = session.start(stopping.settle(session, killed))
                 yield from how.drive(self, session, need, deadline)
                 session.result()
         except (TimeoutError, err.Error):
@@ -293,42 +291,45 @@ class SocketTransport:
             return False
         return not is_readable(self.sock)
 
-    def peer(self) -> Any:
-        """Return the very server of this link: its name may lead to another one by now (P99).
+    def target(self, session: Session) -> stopping.Target | None:
+        """Describe the running statement to whoever is to kill it.
 
         None when the link is lost already, though what it received can still be read.
         """
         try:
-            return self.sock.getpeername()
+            return target(self.sock, session, self.options)
         except OSError:
             return None
 
-    def _kill(self, session: Session, peer: Any, seconds: float | None) -> bool:
-        return finish(self.killing(BLOCKING, session, peer, seconds))
+    def _kill(self, target: stopping.Target | None, seconds: float | None) -> bool | None:
+        return finish(self.killing(BLOCKING, target, seconds))
 
     def killing(
-        self, how: Waiting, session: Session, peer: Any, seconds: float | None
-    ) -> Steps[bool]:
-        """Kill the session's statement over a second connection; False when none can be had."""
-        if peer is None:
+        self, how: Waiting, target: stopping.Target | None, seconds: float | None
+    ) -> Steps[bool | None]:
+        """Kill a statement over a second connection, within ``seconds`` and ``connect_timeout``.
+
+        False when none leads to it, None when it is not known whether the kill arrived.
+        """
+        if target is None or target.address is None:
             return False
-        assert session.greeting is not None
         options = stopping.side_options(self.options)
-        deadline = Deadline(seconds or options.connect_timeout, "connect_timeout")
+        limit = options.connect_timeout or options.cancel_timeout
+        deadline = Deadline(min(limit, limit if seconds is None else seconds), "connect_timeout")
         side = Session()
         try:
-            sock = yield from dialling_address(how, options, self._family, peer, deadline.left())
+            sock = yield from dialling_address(
+                how, options, target.family, target.address, deadline.left()
+            )
             transport = SocketTransport(sock, options, self._credentials)
             try:
                 side.local = transport.local
-                thread_id = session.greeting.thread_id
-                kill = stopping.kill(side, options, self._credentials(), thread_id)
-                yield from how.run(transport, side, kill, deadline)
+                kill = stopping.kill(side, options, self._credentials(), target)
+                return (yield from how.run(transport, side, kill, deadline))
             finally:
                 transport.close()
         except Exception:  # of any kind: the password may be the program's own function
-            return False
-        return True
+            return stopping.outcome(side)
 
     def stop_blocking(self) -> None:
         """Make the socket raise where it would wait, for an operation of ``nonblocking``."""

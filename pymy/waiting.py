@@ -62,6 +62,13 @@ class Deadline:
         return None if left is None else left / among
 
 
+def remaining(deadline: Deadline | None) -> float | None:
+    """Return the seconds left of a call, nearly none when it is over; None without a limit."""
+    if deadline is None or deadline.at is None:
+        return None
+    return max(deadline.at - time.monotonic(), 0.001)
+
+
 class Dialling(Protocol):
     """The points where a connection is waited for."""
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from .. import err
 from ..constants import CR
+from ..dialling import target
 from ..localfiles import LocalFiles
 from ..options import Options
 from ..protocol import stopping
@@ -213,7 +214,9 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         # kept: a writer that goes away closes its link
         self._writer = asyncio.StreamWriter(self.link, self, None, self.loop)
         try:
-            context = kept_context(options) or await asyncio.to_thread(build_context, options)
+            context: Any = kept_context(options)
+            if context is None:
+                context = await asyncio.to_thread(build_context, options)
             await self._writer.start_tls(context, server_hostname=name)
             self._link = self._writer.transport  # type: ignore[assignment]
         except (ssl.SSLError, OSError, ValueError) as exc:
@@ -237,24 +240,26 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
             self._pieces = None
         return piece
 
-    async def _kill(self) -> bool:
-        """Kill the session's statement over a second connection; False when none can be had."""
-        assert self.session.greeting is not None
-        thread_id = self.session.greeting.thread_id
+    async def _kill(self) -> bool | None:
+        """Kill the session's statement over a second connection; False when none leads to it.
+
+        None when it is not known whether the kill arrived.
+        """
         options = stopping.side_options(self.options)
         side = Session()
         transport = StreamTransport(side, options, self._credentials)
         try:
-            async with asyncio.timeout(options.connect_timeout):
-                # the very server of this link: its name may lead to another one by now (P99)
-                peer = self.sock.getpeername()
-                await transport.take(await dial_address(options, self.sock.family, peer))
-                await transport.run(stopping.kill(side, options, self._credentials(), thread_id))
+            async with asyncio.timeout(options.connect_timeout or options.cancel_timeout):
+                it = target(self.sock, self.session, options)
+                if it.address is None:
+                    return False
+                await transport.take(await dial_address(options, it.family, it.address))
+                kill = stopping.kill(side, options, self._credentials(), it)
+                return await transport.run(kill)
         except Exception:  # of any kind: the password may be the program's own function
-            return False
+            return stopping.outcome(side)
         finally:
             transport.abort()
-        return True
 
     # -- called by the connection
 
@@ -358,11 +363,12 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         session = self.session
         try:
             async with asyncio.timeout(self.options.cancel_timeout):
-                killed = self.options.on_cancel == "kill" and await self._kill()
+                killed = await self._kill() if self.options.on_cancel == "kill" else False
                 await self._rested()
                 stopped = stopping.was_killed(session.take_error())
                 if session.usable():
-                    self._serve(session.start(stopping.settle(session, killed and not stopped)))
+                    killed = False if stopped else killed
+                    self._serve(session.start(stopping.settle(session, killed)))
                     await self._rested()
                     session.take_error()
         except TimeoutError:

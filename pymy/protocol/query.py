@@ -62,6 +62,7 @@ def begin(session: Session) -> Conversation[None]:
     session.inbox.shrink()
     session.command_number = next(COMMAND_NUMBERS)
     session.binary = False
+    session.statement = b""
     session.move(BUSY)
     if session.doomed:
         session.close_statements()
@@ -75,9 +76,8 @@ def query(
     if len(sql) > LARGE_STATEMENT or len(sql) >= session.largest_command:
         yield from check_size(session, len(sql))
     yield from begin(session)
-    # kept only to check which file a server may ask for, by the mode it was written in
-    session.statement = sql if session.files_allowed else b""
-    session.statement_plain_backslashes = session.no_backslash_escapes
+    # whole only to check which file a server may ask for, by the mode it was written in
+    session.keep_statement(sql)
     session.command(COM_QUERY, block + sql)
     try:
         return (yield from read_result(session, stream))
@@ -370,11 +370,11 @@ def end_stream(session: Session) -> Conversation[None]:
     """
     if (yield from discard_rows(session, DRAIN_BYTES)):
         return
-    killed: bool = yield KILL
+    killed: bool | None = False if session.is_side else (yield KILL)
     if not killed:
         error = err.OperationalError(
             CR.CR_SERVER_LOST,
-            "An unread result could not be stopped, as a second connection could not be made. "
+            "An unread result could not be stopped: no second connection led to its server. "
             "The connection is closed; read results to their end, or raise max_connections",
             fatal=True,
         )

@@ -35,6 +35,8 @@ from pymy.protocol.state import (
 )
 
 COMMAND_NUMBERS = count(1)
+# So much of a statement's text is kept, to tell it from others when it is to be killed.
+STATEMENT_KEPT = 64 * 1024
 # The server, or its present role, takes no writes: the address leads to a primary no more (P103).
 READ_ONLY = frozenset({1290, 1792, 1836})
 COM_STMT_CLOSE = int(COMMAND.COM_STMT_CLOSE)
@@ -109,6 +111,9 @@ class Session(Framing):
         # what only closing can end: a login, a file on its way, the start or end of a transaction
         self.indivisible = False
         self.read_only = False
+        # a connection that kills another one's statement; None of these is killed in turn
+        self.is_side = False
+        self.in_doubt = False  # its KILL QUERY went out, and no answer came
         self._unseen = False
 
     # -- state
@@ -365,6 +370,11 @@ class Session(Framing):
         self.break_off(error)
 
     # -- shared by the conversations
+
+    def keep_statement(self, text: bytes) -> None:
+        """Keep what tells a running statement from others, and which file it may ask for."""
+        self.statement = text if self.files_allowed else text[:STATEMENT_KEPT]
+        self.statement_plain_backslashes = self.no_backslash_escapes
 
     @property
     def deprecate_eof(self) -> bool:

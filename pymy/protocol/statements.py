@@ -198,7 +198,7 @@ def _execute(
         yield from check_size(session, len(payload))
     yield from begin(session)
     session.binary = True
-    session.statement = prepared.text if session.files_allowed else b""
+    session.keep_statement(prepared.text)
     for number, (_, piece) in enumerate(parameters):
         if isinstance(piece, LongData):
             yield from _send_long_data(session, prepared, number, piece)
@@ -256,7 +256,7 @@ def prepare_and_execute(
         yield from _renew(session, prepared, parameters)
         return (yield from _execute(session, prepared, parameters, stream, attributes))
     yield from begin(session)
-    session.statement = prepared.text if session.files_allowed else b""
+    session.keep_statement(prepared.text)
     session.command(COM_STMT_PREPARE, prepared.text)
     session.command(COM_STMT_EXECUTE, payload)
     session.sequence = 1

@@ -361,7 +361,7 @@ def test_a_slow_file_keeps_nobody_waiting(run, dsn, set_global, tmp_path, handed
         os.mkfifo(tmp_path / name)
         # reading waits for what is written here, or for its close
         numbers.append(os.open(tmp_path / name, os.O_RDWR))
-    policy = (lambda name: Path(os.fsdecode(name)).open("rb")) if handed else [tmp_path]
+    policy = (lambda name: Path(os.fsdecode(name)).open("rb")) if handed else [tmp_path]  # noqa: SIM115
     options = {"local_infile": policy, "autocommit": True}
     load = f"load data local infile '{tmp_path}/%s' into table t"
 

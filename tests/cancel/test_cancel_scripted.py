@@ -21,6 +21,7 @@ from scripted import (
     listen_to_the_end,
     login,
     ok,
+    processes,
     query,
     request_file,
     row,
@@ -71,7 +72,7 @@ def times_out(conn, *args):
 
 
 def side(*steps):
-    return (greet(), login(), query(KILL), *steps)
+    return (greet(), login(), processes(), query(KILL), *steps)
 
 
 @pytest.mark.parametrize(
@@ -310,6 +311,20 @@ def test_a_block_is_left_by_its_own_error():
             conn.execute(SQL, timeout=0.1)
         assert caught.value.errno == CR.CR_QUERY_TIMEOUT
         assert not conn.open
+
+
+def test_a_server_that_is_another_one_costs_the_kill_only():
+    go_on = threading.Event()
+    there = (THREAD_ID, scripted.USER, "balancer:1", "select other")
+    with Server(
+        greet(), login(), query(SQL), wait(go_on), rows([number("a")], [(1,)]), *AFTERWARDS
+    ).then(
+        greet(), login(), processes(there), processes(there, full=True), expect(QUIT)
+    ) as server:  # fmt: skip
+        conn = server.connect()
+        times_out(conn)
+        go_on.set()
+        works(conn)
 
 
 def test_a_password_function_that_fails_costs_the_kill_only():

@@ -376,9 +376,23 @@ def test_kill() -> None:
     side = stopping.side_options(options)
     assert (side.init_command, side.sql_mode, side.compress) == (None, None, None)
     assert (side.user, side.database, dict(side.session_variables)) == ("me", "shop", {})
+    assert (side.charset, side.collation) == ("utf8mb4", None)
     session = new_session()
-    line = Line(session, [framed(greeting(), 0), framed(ok(), 2), framed(ok()), framed(ok())])
-    line.run(stopping.kill(session, side, Credentials((b"pw",), {}), 42))
+    names = ["User", "Host", "db", "Command", "Time", "State", "Info"]
+    clients = result_set(
+        [column("Id"), *(column(name, FIELD_TYPE.VAR_STRING, 45) for name in names)],
+        [
+            row(str(number).encode(), b"me", host, b"shop", b"Query", b"1", b"", b"select 1")
+            for number, host in [(7, b"localhost:11"), (42, b"localhost:12"), (43, b"[::1]:13")]
+        ],
+        deprecate_eof=True,
+    )
+    line = Line(
+        session, [framed(greeting(), 0), framed(ok(), 2), framed(ok()), clients, framed(ok())]
+    )
+    target = stopping.Target(0, None, 42, ":12", "")
+    assert line.run(stopping.kill(session, side, Credentials((b"pw",), {}), target)) is True
+    assert b"SHOW PROCESSLIST" in line.sent
     assert b"KILL QUERY 42" in line.sent
     assert line.sent.endswith(framed(b"\x01", 0))
     assert session.state is State.CLOSED

@@ -28,11 +28,13 @@ from server_packets import (
     DEPRECATE_EOF,
     QUERY,
     SSL,
+    THREAD_ID,
     column,
     err_packet,
     framed,
     greeting,
     lenenc,
+    number,
     ok_packet,
     text,
 )
@@ -65,6 +67,8 @@ class Peer:
         self.heard = bytearray()
         self.tls = False
         self.doing = "accept"
+        self.client = sock.getpeername()
+        self.first = self  # of the server's connections
 
     def receive(self, count: int, what: str) -> bytes:
         data = b""
@@ -343,6 +347,22 @@ def reset(peer: Peer) -> None:
     peer.close()
 
 
+@step
+def processes(peer: Peer, *rows: tuple[Any, ...], full: bool = False) -> None:
+    """Answer SHOW PROCESSLIST: id, user, host, statement; or that the first connection is here."""
+    query(f"SHOW {'FULL ' if full else ''}PROCESSLIST")(peer)
+    if not rows:
+        client = peer.first.client
+        host = f"localhost:{client[1]}" if client else "localhost"
+        rows = ((THREAD_ID, USER, host, "a statement"),)
+    names = ["User", "Host", "db", "Command", "Time", "State", "Info"]
+    peer.send(
+        *head_packets(peer, [number("Id"), *names]),
+        *(b"".join(map(text, (*row[:3], "db", "Query", 1, "", row[3]))) for row in rows),
+        end_packet(peer),
+    )
+
+
 # -- the server
 
 
@@ -401,6 +421,7 @@ class Server:
                     continue
                 peer = Peer(sock, self._over)
                 self.peers.append(peer)
+                peer.first = self.peers[0]
                 script = self._scripts.pop(0)
                 if not self._scripts:  # closed before the script runs: the next one is refused
                     listener.close()

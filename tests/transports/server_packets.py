@@ -72,10 +72,10 @@ def number(name: str) -> bytes:
 
 def greeting(
     version: str = "8.4.0-scripted", *, plugin: str = "mysql_native_password",
-    offers: int = OFFERS, nonce: bytes = NONCE, protocol: int = 10,
+    offers: int = OFFERS, nonce: bytes = NONCE, protocol: int = 10, thread_id: int = THREAD_ID,
 ) -> bytes:  # fmt: skip
     return (
-        bytes([protocol]) + version.encode() + b"\0" + struct.pack("<I", THREAD_ID)
+        bytes([protocol]) + version.encode() + b"\0" + struct.pack("<I", thread_id)
         + nonce[:8] + b"\0" + struct.pack("<HBHH", offers & 65535, 45, 2, offers >> 16 & 65535)
         + bytes([len(nonce) + 1]) + bytes(6) + struct.pack("<I", offers >> 32)
         + nonce[8:] + b"\0" + plugin.encode() + b"\0"

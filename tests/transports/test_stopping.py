@@ -8,6 +8,7 @@ import threading
 
 import pytest
 from scripted import (
+    USER,
     Server,
     close,
     do,
@@ -19,6 +20,7 @@ from scripted import (
     listen_to_the_end,
     login,
     ok,
+    processes,
     query,
     response,
     row,
@@ -75,6 +77,11 @@ def flood(until):
     return run
 
 
+def side(killed, *answer):
+    seen = answer or (processes(),)
+    return (greet(), login(), *seen, query(KILL), do(killed.set), ok(), expect(QUIT))
+
+
 def streaming(server, **options):
     cursor = server.connect(**options).cursor(cursors.SSCursor)
     cursor.execute(SQL)
@@ -105,7 +112,7 @@ def test_little_is_drained_without_a_second_connection(monkeypatch):
 def test_much_is_killed():
     killed = threading.Event()
     with Server(*asked(flood(killed), err(*INTERRUPTED)), *AFTERWARDS).then(
-        greet(), login(), query(KILL), do(killed.set), ok(), expect(QUIT)
+        *side(killed)
     ) as server:
         cursor = streaming(server, init_command=None)
         conn = cursor.connection
@@ -118,7 +125,7 @@ def test_a_kill_that_comes_late_must_not_hit_the_next_statement():
     killed = threading.Event()
     with Server(
         *asked(much(), wait(killed), end()), query("DO SLEEP(0)"), err(*INTERRUPTED), *AFTERWARDS
-    ).then(greet(), login(), query(KILL), do(killed.set), ok(), expect(QUIT)) as server:
+    ).then(*side(killed)) as server:
         cursor = streaming(server)
         conn = cursor.connection
         cursor.close()
@@ -128,7 +135,7 @@ def test_a_kill_that_comes_late_must_not_hit_the_next_statement():
 def test_a_kill_that_hit_nothing():
     killed = threading.Event()
     with Server(*asked(much(), wait(killed), end()), query("DO SLEEP(0)"), ok(), *AFTERWARDS).then(
-        greet(), login(), query(KILL), do(killed.set), ok(), expect(QUIT)
+        *side(killed)
     ) as server:
         cursor = streaming(server)
         conn = cursor.connection
@@ -143,8 +150,8 @@ def test_a_kill_that_hit_nothing():
         [close()],
         [err(1040, "Too many connections", None)],
         [greet(), response(), err(1045, "Access denied", "28000")],
-        [greet(), login(), query(KILL), err(1094, f"Unknown thread id: {THREAD_ID}")],
-        [greet(), login(), query(KILL), close()],
+        [greet(), login(), processes(), query(KILL), err(1094, f"Unknown thread id: {THREAD_ID}")],
+        [greet(), login(), processes(), query(KILL), close()],
     ],
     ids=["refused", "hangs up", "too many", "denied", "unknown thread", "lost"],
 )
@@ -176,7 +183,7 @@ def test_the_kill_takes_none_of_the_sessions_settings():
         greet(), login(), query("set @a = 1"), ok(), query(SQL), HEAD, flood(killed),
         err(*INTERRUPTED), *AFTERWARDS,
     ).then(
-        greet(), login(), query(KILL), do(killed.set), ok(), expect(QUIT)
+        *side(killed)
     ) as server:  # fmt: skip
         cursor = streaming(server, init_command="set @a = 1")
         conn = cursor.connection
@@ -189,9 +196,7 @@ def test_the_kill_goes_to_the_same_server(monkeypatch):
     """A name of several servers: elsewhere the number is somebody else's statement (P99)."""
     killed = threading.Event()
     with (
-        Server(*asked(flood(killed), err(*INTERRUPTED)), *AFTERWARDS).then(
-            greet(), login(), query(KILL), do(killed.set), ok(), expect(QUIT)
-        ) as first,
+        Server(*asked(flood(killed), err(*INTERRUPTED)), *AFTERWARDS).then(*side(killed)) as first,
         Server(silence()) as second,
     ):
         answers = [first.port]
@@ -215,7 +220,7 @@ def test_the_kill_goes_to_the_same_server(monkeypatch):
 def test_the_kill_goes_through_the_same_unix_socket():
     killed = threading.Event()
     with Server(*asked(flood(killed), err(*INTERRUPTED)), *AFTERWARDS, unix=True).then(
-        greet(), login(), query(KILL), do(killed.set), ok(), expect(QUIT)
+        *side(killed)
     ) as server:
         cursor = streaming(server)
         conn = cursor.connection
@@ -226,7 +231,7 @@ def test_the_kill_goes_through_the_same_unix_socket():
 def test_leaving_a_stream_early():
     killed = threading.Event()
     with Server(*asked(flood(killed), err(*INTERRUPTED)), *AFTERWARDS).then(
-        greet(), login(), query(KILL), do(killed.set), ok(), expect(QUIT)
+        *side(killed)
     ) as server:
         conn = server.connect()
         stream = conn.stream(SQL)
@@ -272,3 +277,61 @@ def test_a_link_that_was_reset_has_no_peer(monkeypatch):
             patched.setattr(socket.socket, "getpeername", getpeername, raising=False)
             given_up(cursor)
         left.set()
+
+
+ELSEWHERE = "balancer:1234"
+HERE = (THREAD_ID, USER, ELSEWHERE, SQL)
+
+
+@pytest.mark.parametrize(
+    ("there", "text"),
+    [
+        ([HERE], "select\n much ;"),
+        ([(1, "root", "localhost", None), HERE], "select 1; select much"),
+        ([(*HERE[:3], "select 'h\xe9?', a")], "select 'h\xe9\N{GRINNING FACE}', a"),
+        ([(*HERE[:3], "select " + "a" * 2000)], "select " + "a" * 100_000),
+    ],
+    ids=["it alone", "one of several", "what the server replaced", "long"],
+)
+def test_behind_a_proxy_the_text_tells_whose_statement_it_is(there, text):
+    killed = threading.Event()
+    with Server(
+        greet(), login(), query(text), HEAD, flood(killed), err(*INTERRUPTED), *AFTERWARDS
+    ).then(*side(killed, processes(*there), processes(*there, full=True))) as server:
+        cursor = server.connect().cursor(cursors.SSCursor)
+        cursor.execute(text)
+        conn = cursor.connection
+        cursor.close()
+        works(conn)
+
+
+OTHERS = {
+    "nobody": [(1, USER, "localhost", SQL)],
+    "another user": [HERE, (8, "bob", ELSEWHERE, SQL)],
+    "another statement": [(*HERE[:3], "select much more")],
+    "a part of it": [(*HERE[:3], "select")],
+    "no statement": [(*HERE[:3], None)],
+    "nothing to compare": [(*HERE[:3], "\xe9")],
+}
+
+
+@pytest.mark.parametrize("there", OTHERS)
+def test_a_strangers_statement_is_not_killed(there):
+    """Behind a balancer the second connection may reach another server, whose numbers are the same
+    (P99)."""
+    rows = OTHERS[there]
+    target = THREAD_ID if there != "another user" else 8
+    script = [processes(*rows), *([processes(*rows, full=True)] if there != "nobody" else [])]
+    with Server(greet(thread_id=target), login(), query(SQL), HEAD, much_until_hung_up).then(
+        greet(), login(), *script, expect(QUIT)
+    ) as server:
+        given_up(streaming(server))
+
+
+def test_a_proxy_that_counts_for_itself():
+    """Its numbers are none of the server's: what that says of them is about somebody else."""
+    rows = [(THREAD_ID, USER, ELSEWHERE, SQL)]
+    with Server(*asked(much_until_hung_up)).then(
+        greet(thread_id=99), login(), processes(*rows), expect(QUIT)
+    ) as server:
+        given_up(streaming(server))
