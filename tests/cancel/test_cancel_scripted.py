@@ -11,6 +11,7 @@ import scripted
 from scripted import (
     LIMIT,
     Server,
+    close,
     do,
     end,
     err,
@@ -130,6 +131,33 @@ def test_a_kill_that_never_answers():
         with pytest.raises(pymy.InterfaceError) as caught:
             conn.execute("next")
         assert caught.value.sent is False
+        assert not conn.open
+
+
+def test_a_kill_that_may_still_arrive():
+    """The statement ended by itself, but what the kill hits then would be another's."""
+    go_on = threading.Event()
+    with Server(
+        greet(), login(), query(SQL), wait(go_on), rows([number("a")], [(1,)]), hung_up()
+    ).then(*side(do(go_on.set), close)) as server:
+        conn = server.connect()
+        times_out(conn)
+        with pytest.raises(pymy.InterfaceError) as caught:
+            conn.execute("next")
+        assert caught.value.sent is False
+        assert not conn.open
+
+
+def test_a_side_connection_asks_for_no_other():
+    """It would be killed by a third, and that by a fourth, as long as the server likes."""
+    endless = [row(number) for number in range(3)]
+    with Server(greet(), login(), query(SQL), hung_up()).then(
+        greet(), login(), query("SHOW PROCESSLIST"), ok(status=10), HEAD, *endless, silence()
+    ) as server:
+        conn = server.connect(cancel_timeout=0.5)
+        times_out(conn)
+        with pytest.raises(pymy.InterfaceError):
+            conn.execute("next")
         assert not conn.open
 
 
