@@ -79,6 +79,7 @@ def kill(
 ) -> Conversation[bool]:
     """Log in on a second session, kill the target, and leave; False when it is not there."""
     session.is_side = True
+    session.decoding = Decoding(use_unicode=False)  # programs may send any bytes
     yield from handshake.connect(session, options, credentials)
     found = yield from runs_here(session, target)
     if found:
@@ -99,7 +100,6 @@ def runs_here(session: Session, target: Target) -> Conversation[bool]:
     information_schema.processlist fails while anybody's statement holds an emoji (3854).
     """
     assert session.greeting is not None
-    session.decoding = Decoding(use_unicode=False)  # programs may send any bytes
     for full in (b"", b"FULL "):
         result = yield from query(session, b"SHOW %bPROCESSLIST" % full)
         clients = {row[0]: row for row in result.rows}

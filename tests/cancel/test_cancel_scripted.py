@@ -148,19 +148,6 @@ def test_a_kill_that_may_still_arrive():
         assert not conn.open
 
 
-def test_a_side_connection_asks_for_no_other():
-    """It would be killed by a third, and that by a fourth, as long as the server likes."""
-    endless = [row(number) for number in range(3)]
-    with Server(greet(), login(), query(SQL), hung_up()).then(
-        greet(), login(), query("SHOW PROCESSLIST"), ok(status=10), HEAD, *endless, silence()
-    ) as server:
-        conn = server.connect(cancel_timeout=0.5)
-        times_out(conn)
-        with pytest.raises(pymy.InterfaceError):
-            conn.execute("next")
-        assert not conn.open
-
-
 def test_a_server_that_ignores_the_kill():
     with Server(greet(), login(), query(SQL), hung_up()).then(*side(ok(), expect(QUIT))) as server:
         conn = server.connect(cancel_timeout=0.3)

@@ -354,6 +354,16 @@ def test_a_kill_that_did_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
     assert line.session.state is State.BROKEN
 
 
+def test_who_kills_asks_for_no_other_kill(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be stopped by a third connection, and that by a fourth, as the server likes."""
+    line = streaming(monkeypatch, packets(*ROWS, eof(MORE), ok(), start=14), kill=True)
+    line.session.is_side = True
+    with pytest.raises(err.OperationalError, match="could not be stopped"):
+        line.run(discard(line.session))
+    assert Need.KILL not in line.needs
+    assert line.session.state is State.BROKEN
+
+
 def test_a_killed_statement_with_another_error(monkeypatch: pytest.MonkeyPatch) -> None:
     line = streaming(monkeypatch, framed(error(1205, "lock"), 14), kill=True)
     with pytest.raises(err.OperationalError, match="lock"):
