@@ -166,6 +166,21 @@ def test_drain():
         works(conn)
 
 
+def test_a_command_that_was_not_sent_yet_is_not_sent_later():
+    """It was given up while it read what an earlier text left behind."""
+    go_on = threading.Event()
+    with Server(
+        greet(), login(), query(SQL), rows([number("a")], [(1,)], status=2 | 8), wait(go_on),
+        rows([number("a")], [(2,)]), *AFTERWARDS,
+    ) as server:  # fmt: skip
+        conn = server.connect(on_cancel="drain", read_timeout=0.2)
+        assert conn.execute(SQL).fetchall() == ((1,),)
+        with pytest.raises(pymy.OperationalError, match="read_timeout"):
+            conn.ping()
+        go_on.set()
+        works(conn)
+
+
 def test_close():
     with Server(greet(), login(), query(SQL), hung_up()) as server:
         conn = server.connect(on_cancel="close")
