@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import warnings
 import weakref
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Awaitable, Generator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
@@ -18,7 +19,7 @@ from ..protocol import commands, handshake, transactions
 from ..protocol.needs import Conversation
 from ..protocol.state import CLOSED, CONNECTING, READY
 from ..rows import Row, RowFactory
-from ..waiting import Deadline, positive
+from ..waiting import Deadline, unsent
 from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
 from .dialling import dial
 from .results import Running
@@ -107,28 +108,28 @@ class Connection(Transactional, Generic[Row]):
 
     async def _run(self, conversation: Conversation[T], timeout: float | None = None) -> T:
         """Carry a conversation to its end; ``timeout`` seconds for all of it."""
+        deadline = Deadline.of_call(timeout)
         turns = self._turns
         if turns.taken:
-            await self._line_up(conversation)
+            await self._line_up(conversation, deadline)
         turns.taken = True
         try:
             transport = self._transport
             if transport is not None and transport.is_cleaning:
-                await transport.settled()
+                await _before(deadline, transport.settled())
             if self._forks != _Forks.count or transport is None or not self._session.usable():
                 conversation.close()
                 self._check_process()
                 raise self._unusable()
-            deadline = None if timeout is None else Deadline(positive(timeout), "timeout")
             return await transport.run(conversation, deadline)
         finally:
             turns.leave()
 
-    async def _line_up(self, conversation: Conversation[Any]) -> None:
+    async def _line_up(self, conversation: Conversation[Any], deadline: Deadline | None) -> None:
         try:
             if self._options.concurrent == "error":
                 raise self._session.busy()
-            await self._turns.wait()
+            await _before(deadline, self._turns.wait())
         except BaseException:
             conversation.close()
             raise
@@ -355,6 +356,17 @@ class Connection(Transactional, Generic[Row]):
 
     async def _read_ok_packet(self) -> object:
         return self.last_ok
+
+
+async def _before(deadline: Deadline | None, waiting: Awaitable[None]) -> None:
+    """Wait for the line, nothing of the call having been sent."""
+    if deadline is None or deadline.at is None:
+        return await waiting
+    try:
+        async with asyncio.timeout(deadline.at - time.monotonic()):
+            await waiting
+    except TimeoutError:
+        raise unsent(deadline) from None
 
 
 async def _rows(cursor: Any) -> AsyncGenerator[Any, None]:
