@@ -36,7 +36,7 @@ from .scriptfiles import Script
 from .statements import Statement
 from .transactions import Transactional
 from .transport import SocketTransport
-from .waiting import Deadline, Steps, Waiting, finish, positive
+from .waiting import Deadline, Steps, Waiting, finish
 
 if TYPE_CHECKING:
     from .options.typed import ConnectOptions
@@ -137,8 +137,8 @@ class Connection(Transactional, Generic[Row]):
 
     def _run(self, conversation: Conversation[T], timeout: float | None = None) -> T:
         """Carry a conversation to its end; ``timeout`` seconds for all of it."""
+        deadline = Deadline.of_call(timeout)
         transport = self._link_for(conversation)
-        deadline = None if timeout is None else Deadline(positive(timeout), "timeout")
         return transport.run(self._session, conversation, deadline)
 
     def _carry(
@@ -157,7 +157,7 @@ class Connection(Transactional, Generic[Row]):
     def _link_for(self, conversation: Conversation[Any]) -> SocketTransport:
         transport = self._transport
         self._check_process()
-        if transport is None or not (self._session.usable() or self._session.abandoned):
+        if transport is None or not (self._session.usable() or self._session.unclean):
             conversation.close()
             raise self._unusable()
         return transport
@@ -189,7 +189,7 @@ class Connection(Transactional, Generic[Row]):
         transport, self._transport = self._transport, None
         assert transport is not None
         session = self._session
-        if session.abandoned:
+        if session.unclean:
             session.cut()  # whoever closes does not wait for what nobody wants
         try:
             with suppress(err.Error, OSError):

@@ -36,6 +36,8 @@ class Blocking:
 
     def join(self, thread: threading.Thread, deadline: Deadline) -> Steps[None]:
         thread.join(deadline.left())
+        if thread.is_alive():
+            raise TimeoutError
         yield from ()
 
     def drive(

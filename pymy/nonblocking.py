@@ -198,11 +198,11 @@ class Operation(Generic[T]):
         assert connection is not None
         try:
             self._check_first()
+            deadline = Deadline.of_call(timeout)
             link = connection._link_for(conversation)
         except BaseException:
             conversation.close()
             raise
-        deadline = None if timeout is None else Deadline(timeout, "timeout")
         self._steps = self._how.run(link, connection._session, conversation, deadline)
         return OUTCOME
 

@@ -138,7 +138,7 @@ class Pool(PoolSteps, Generic[Row]):
         slot = self._take_back(conn)
         if slot is None:
             return
-        if slot.link._session.abandoned:
+        if slot.link._session.unclean:
             # it is being killed, which the caller need not wait for
             steps = self._cleaning(slot)
             try:

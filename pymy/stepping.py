@@ -110,12 +110,14 @@ class Stepping:
         """
         link.stop_blocking()
         try:
-            if session.abandoned:
-                yield from link.catching_up(self, session)
+            if session.unclean:
+                yield from link.catching_up(self, session, deadline)
             need = session.start(conversation)
             try:
                 yield from self.drive(link, session, need, deadline)
             except BaseException as exc:
+                if not session.runs(conversation):  # nothing of it was sent
+                    raise
                 if not (link.is_timed_out(exc) and session.abandon()):
                     session.cut()
                     link.close()

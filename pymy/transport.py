@@ -24,7 +24,7 @@ from .protocol.handshake import Credentials
 from .protocol.needs import Conversation, Need
 from .protocol.session import Session
 from .tls import build_context, not_started
-from .waiting import Deadline, Steps, Waiting, finish, remaining
+from .waiting import Deadline, Steps, Waiting, finish, remaining, unsent
 
 T = TypeVar("T")
 
@@ -47,6 +47,7 @@ class SocketTransport:
         self._waiting = False
         self._killer: threading.Thread | None = None
         self._killed: bool | None = False
+        self._grace = options.cancel_timeout
         self.local = sock.family == getattr(socket, "AF_UNIX", None)
 
     def run(
@@ -58,8 +59,8 @@ class SocketTransport:
         statement to ``on_cancel``; the next call waits until the line is clean. Any other
         interruption may have cost bytes: the connection is closed, never used half-read.
         """
-        if session.abandoned:
-            finish(self.catching_up(BLOCKING, session))
+        if session.unclean:
+            finish(self.catching_up(BLOCKING, session, deadline))
         try:
             need = session.start(conversation)
             self.drive(session, need, deadline)
@@ -127,36 +128,50 @@ class SocketTransport:
     def left_behind(self, killed: bool | None = False) -> None:
         """Take note that a statement was abandoned; ``killed`` if a KILL QUERY went out."""
         self._killed = killed
+        self._grace = self.options.cancel_timeout
 
     def _kill_behind(self, target: stopping.Target) -> None:
         self._killed = self._kill(target, self.options.cancel_timeout)
 
-    def catching_up(self, how: Waiting, session: Session) -> Steps[None]:
+    def catching_up(self, how: Waiting, session: Session, call: Deadline | None) -> Steps[None]:
         """Read an abandoned statement to its end, within ``cancel_timeout``.
 
-        It counts from now: nobody has read since the statement was left, however long that was.
+        It counts while somebody reads: nobody has since the statement was left, however long that
+        was. A call whose own time is over before leaves the rest to the next one.
         """
-        deadline = Deadline(self.options.cancel_timeout, "cancel_timeout")
+        began = time.monotonic()
+        deadline = Deadline(self._grace, "cancel_timeout")
+        if call is not None and call.at is not None and call.at < began + self._grace:
+            deadline = call
         try:
-            if self._killer is not None:
-                yield from how.join(self._killer, deadline)
-            yield from how.drive(self, session, session.need, deadline)
-            stopped = stopping.was_killed(session.take_error())
-            if session.usable():
-                killed = False if stopped else self._killed
-                need = session.start(stopping.settle(session, killed))
-                yield from how.drive(self, session, need, deadline)
-                session.result()
-        except (TimeoutError, err.Error):
+            yield from self._catching_up(how, session, deadline)
+        except TimeoutError:
+            if deadline is call:
+                self._grace -= time.monotonic() - began
+                raise unsent(deadline) from None
+            session.cut()
+        except err.Error:
             session.cut()
         except BaseException:
             session.cut()
             self.close()
             raise
-        finally:
-            self._killer = None
         if session.state is BROKEN:
             self.close()
+
+    def _catching_up(self, how: Waiting, session: Session, deadline: Deadline) -> Steps[None]:
+        if self._killer is not None:
+            yield from how.join(self._killer, deadline)
+            self._killer = None
+        if not session.settling:
+            yield from how.drive(self, session, session.need, deadline)
+            stopped = stopping.was_killed(session.take_error())
+            if not session.usable():
+                return
+            session.start(stopping.settle(session, False if stopped else self._killed))
+            session.settling = session.need is not DONE
+        yield from how.drive(self, session, session.need, deadline)
+        session.result()
 
     def _limit(self, name: str, timeout: float | None, deadline: Deadline | None) -> None:
         """Set the socket's time-out, and note by which setting."""
@@ -220,15 +235,17 @@ class SocketTransport:
         # the system's own time-outs (keepalive) have a number, those of the settings have none
         if not isinstance(exc, TimeoutError) or exc.errno is not None:
             return session.lost(str(exc), exc)
-        if seconds is None:
-            raise exc  # no setting's: a signal handler of the program raised it
+        if seconds is None or (session.unclean and name == "timeout"):
+            raise exc  # no setting's: a signal handler's of the program; or of a call in line
+        if name == "timeout" and not reading and session.retract():
+            raise unsent(Deadline(seconds, name)) from exc
         if reading and session.state is BUSY and self._can_let_go(session):
             raise err.OperationalError(
                 CR.CR_QUERY_TIMEOUT,
                 f"No answer within {name}={seconds:g} s. The connection stays usable; the "
                 f"statement is left to on_cancel={self.options.on_cancel!r}",
                 fatal=False,
-                sent=True,
+                sent=session.bytes_sent > 0,
             ) from exc
         return session.lost(f"timed out, {name}={seconds:g} s", exc)
 

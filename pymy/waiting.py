@@ -37,6 +37,17 @@ def positive(seconds: float) -> float:
     return seconds
 
 
+def unsent(deadline: Deadline) -> err.OperationalError:
+    """Make the error for a call whose time was over before anything of it was sent."""
+    return err.OperationalError(
+        CR.CR_QUERY_TIMEOUT,
+        f"The connection was not free within {deadline.name}={deadline.seconds:g} s: nothing was "
+        "sent. It stays usable, the next call waits for it again",
+        sent=False,
+        fatal=False,
+    )
+
+
 class Deadline:
     """A moment after which a call gives up; ``name`` and ``seconds`` are for the error."""
 
@@ -46,6 +57,11 @@ class Deadline:
         self.seconds = seconds
         self.name = name
         self.at = None if seconds is None else time.monotonic() + seconds
+
+    @classmethod
+    def of_call(cls, timeout: float | None) -> Deadline | None:
+        """Begin a call that may take ``timeout`` seconds, its waiting for the line included."""
+        return None if timeout is None else cls(positive(timeout), "timeout")
 
     def left(self) -> float | None:
         """Return the seconds left; TimeoutError when there are none."""

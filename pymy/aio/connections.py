@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import warnings
 import weakref
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
@@ -20,7 +21,7 @@ from ..protocol.scripts import ScriptResult
 from ..protocol.state import CLOSED, CONNECTING, READY
 from ..rows import Row, RowFactory
 from ..scriptfiles import Script
-from ..waiting import Deadline, positive
+from ..waiting import Deadline, unsent
 from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
 from .dialling import dial
 from .results import Running, rows_of
@@ -121,10 +122,11 @@ class Connection(Transactional, Generic[Row]):
 
     async def _run(self, conversation: Conversation[T], timeout: float | None = None) -> T:
         """Carry a conversation to its end; ``timeout`` seconds for all of it."""
+        deadline = Deadline.of_call(timeout)
         turns = self._turns
         if turns.taken:
             try:
-                await self._in_turn()
+                await self._in_turn(deadline)
             except BaseException:
                 conversation.close()
                 raise
@@ -132,22 +134,21 @@ class Connection(Transactional, Generic[Row]):
         try:
             transport = self._transport
             if transport is not None and transport.is_cleaning:
-                await transport.settled()
+                await _before(deadline, transport.settled())
             if self._forks != _Forks.count or transport is None or not self._session.usable():
                 conversation.close()
                 self._check_process()
                 raise self._unusable()
-            deadline = None if timeout is None else Deadline(positive(timeout), "timeout")
             return await transport.run(conversation, deadline)
         finally:
             turns.leave()
 
-    async def _in_turn(self) -> None:
+    async def _in_turn(self, deadline: Deadline | None = None) -> None:
         """Take the turn, which is free, or comes in line behind the other tasks."""
         if self._turns.taken:
             if self._options.concurrent == "error":
                 raise self._session.busy()
-            await self._turns.wait()
+            await _before(deadline, self._turns.wait())
         self._turns.taken = True
 
     def _warn_unread(self) -> None:
@@ -402,6 +403,17 @@ class Connection(Transactional, Generic[Row]):
 
     async def _read_ok_packet(self) -> object:
         return self.last_ok
+
+
+async def _before(deadline: Deadline | None, waiting: Awaitable[None]) -> None:
+    """Wait for the line, nothing of the call having been sent."""
+    if deadline is None or deadline.at is None:
+        return await waiting
+    try:
+        async with asyncio.timeout(deadline.at - time.monotonic()):
+            await waiting
+    except TimeoutError:
+        raise unsent(deadline) from None
 
 
 __all__ = ["Connection", "Cursor", "DictCursor", "SSCursor", "SSDictCursor"]

@@ -50,11 +50,11 @@ LARGE_STATEMENT = 1 << 20
 
 def begin(session: Session) -> Conversation[None]:
     """Bring the line to rest: what earlier results left unread is read and dropped."""
-    if session.abandoned:
-        raise session.canceled()
     if session.state in (STREAMING, RESULTS):
         yield from discard(session)
         session.bytes_sent = 0
+    if session.abandoned:
+        raise session.canceled()
     if session.state is not READY:
         raise session.unusable()
     if session.held:

@@ -108,6 +108,7 @@ class Session(Framing):
         self._error: BaseException | None = None
         self._raised: Exception | None = None
         self.abandoned = False
+        self.settling = False  # what follows an abandoned conversation runs
         # what only closing can end: a login, a file on its way, the start or end of a transaction
         self.indivisible = False
         self.read_only = False
@@ -180,6 +181,11 @@ class Session(Framing):
         self.break_off(error)
         return error
 
+    @property
+    def unclean(self) -> bool:
+        """Tell whether an earlier call, which nobody waits for, must come to its end first."""
+        return self.abandoned or self.settling
+
     # -- running a conversation
 
     def start(self, conversation: Conversation[Any]) -> Need:
@@ -225,7 +231,7 @@ class Session(Framing):
 
     def _finish(self, outcome: Any, error: BaseException | None) -> Need:
         self._conversation = None
-        self.abandoned = self.indivisible = False
+        self.abandoned = self.settling = self.indivisible = False
         self.need = self._wants = DONE
         raised, self._raised = self._raised, None
         self._error = self._settle_error(error) if error is not None else raised
@@ -365,9 +371,22 @@ class Session(Framing):
         if conversation is not None:
             conversation.close()
             self._error = error
-        self.abandoned = self.indivisible = False
+        self.abandoned = self.settling = self.indivisible = False
         self.need = self._wants = DONE
         self.break_off(error)
+
+    def retract(self) -> bool:
+        """Take a command back, False when something of it was sent or it is part of a login."""
+        if self._conversation is None or self.state is not BUSY:
+            return False
+        if self.bytes_sent or self.indivisible:
+            return False
+        conversation, self._conversation = self._conversation, None
+        conversation.close()
+        self._out = b""
+        self.need = self._wants = DONE
+        self.move(READY)
+        return True
 
     # -- shared by the conversations
 

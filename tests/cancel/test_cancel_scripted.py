@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 import time
 
@@ -70,6 +71,14 @@ def times_out(conn, *args):
     with pytest.raises(pymy.OperationalError, match=r"timeout=0\.1") as caught:
         conn.cursor(*args).execute(SQL, timeout=0.1)
     return caught.value
+
+
+def unsent(conn):
+    with pytest.raises(pymy.OperationalError, match=r"timeout=0\.1") as caught:
+        conn.execute("unsent", timeout=0.1)
+    error = caught.value
+    assert (error.errno, error.sent, error.fatal) == (CR.CR_QUERY_TIMEOUT, False, False)
+    assert conn.open
 
 
 def side(*steps):
@@ -178,6 +187,103 @@ def test_drain():
         conn = server.connect(on_cancel="drain")
         times_out(conn)
         go_on.set()
+        works(conn)
+
+
+def test_the_next_call_is_over_first():
+    """Nothing of it was sent; it leaves the rest of the clean-up to the call behind it."""
+    go_on = threading.Event()
+    with Server(
+        greet(), login(), query(SQL), wait(go_on), rows([number("a")], [(1,)]), *AFTERWARDS
+    ) as server:
+        conn = server.connect(on_cancel="drain")
+        times_out(conn)
+        for _ in range(2):
+            unsent(conn)
+        go_on.set()
+        works(conn)
+
+
+@pytest.mark.only("blocking,asyncio,uvloop", "in steps the first call itself sends the kill")
+def test_the_next_call_is_over_while_the_kill_goes_out():
+    go_on = threading.Event()
+    with Server(greet(), login(), query(SQL), wait(go_on), err(*INTERRUPTED), *AFTERWARDS).then(
+        greet(), login(), processes(), query(KILL), wait(go_on), ok(), expect(QUIT)
+    ) as server:
+        conn = server.connect(cancel_timeout=LIMIT)
+        times_out(conn)
+        unsent(conn)
+        go_on.set()
+        works(conn)
+
+
+def test_the_next_call_is_over_while_the_line_settles():
+    killed, go_on = threading.Event(), threading.Event()
+    with Server(
+        greet(), login(), query(SQL), wait(killed), rows([number("a")], [(1,)]),
+        query("DO SLEEP(0)"), wait(go_on), ok(), *AFTERWARDS,
+    ).then(*side(do(killed.set), ok(), expect(QUIT))) as server:  # fmt: skip
+        conn = server.connect(cancel_timeout=LIMIT)
+        times_out(conn)
+        assert killed.wait(LIMIT)
+        for _ in range(2):
+            unsent(conn)
+        go_on.set()
+        works(conn)
+
+
+def test_short_calls_do_not_put_off_the_end_of_the_clean_up():
+    with Server(greet(), login(), query(SQL), hung_up()) as server:
+        conn = server.connect(on_cancel="drain", cancel_timeout=0.5)
+        times_out(conn)
+        for _ in range(100):
+            with pytest.raises(pymy.Error) as caught:
+                conn.execute("next", timeout=0.1)
+            assert caught.value.sent is False
+            if not conn.open:
+                break
+        assert not conn.open
+
+
+def test_a_command_that_was_not_sent_yet_is_not_sent_later():
+    """It was given up while it read what an earlier text left behind."""
+    go_on = threading.Event()
+    with Server(
+        greet(), login(), query(SQL), rows([number("a")], [(1,)], status=2 | 8), wait(go_on),
+        rows([number("a")], [(2,)]), *AFTERWARDS,
+    ) as server:  # fmt: skip
+        conn = server.connect(on_cancel="drain", read_timeout=0.2)
+        assert conn.execute(SQL).fetchall() == ((1,),)
+        with pytest.raises(pymy.OperationalError, match="read_timeout"):
+            conn.ping()
+        go_on.set()
+        works(conn)
+
+
+@pytest.mark.only("blocking,nonblocking", "asyncio takes any command off the caller's hands")
+def test_a_server_that_takes_no_more(monkeypatch):
+    """A command of which not a byte was taken is no reason to give the link up."""
+    with Server(greet(), login(), *AFTERWARDS) as server:
+        conn = server.connect()
+        sends = []
+
+        def send(self, data):
+            sends.append(data)
+            raise TimeoutError if self.gettimeout() else BlockingIOError
+
+        with monkeypatch.context() as patched:
+            patched.setattr(socket.socket, "send", send, raising=False)
+            unsent(conn)
+        assert sends
+        works(conn)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
+def test_no_time_at_all(seconds):
+    with Server(greet(), login(), *AFTERWARDS) as server:
+        conn = server.connect()
+        with pytest.raises(pymy.ProgrammingError, match="timeout="):
+            conn.execute(SQL, timeout=seconds)
         works(conn)
 
 
@@ -385,6 +491,28 @@ def test_close_does_not_wait_for_the_clean_up():
         for thread in threading.enumerate():  # the kill goes its way behind the caller
             if thread.name == "pymy-kill":
                 thread.join(10)
+
+
+@pytest.mark.only("asyncio,uvloop", "tasks are asyncio's")
+def test_a_timeout_in_line(transport):
+    """The call behind another task's waits no longer than that."""
+    go_on = threading.Event()
+    with Server(
+        greet(), login(), query(SQL), wait(go_on), rows([number("a")], [(1,)]), *AFTERWARDS
+    ) as server:
+        conn = server.connect(concurrent="queue")
+
+        async def main(inner):
+            first = asyncio.create_task(inner.execute(SQL))
+            await asyncio.sleep(0)
+            with pytest.raises(pymy.OperationalError) as caught:
+                await inner.execute("unsent", timeout=0.1)
+            assert (caught.value.errno, caught.value.sent) == (CR.CR_QUERY_TIMEOUT, False)
+            go_on.set()
+            await first
+
+        transport.run(main(conn._inner))
+        works(conn)
 
 
 @pytest.mark.only("asyncio,uvloop", "tasks are asyncio's")
