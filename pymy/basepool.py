@@ -18,7 +18,7 @@ from .base import _Forks
 from .baselease import freshen, pass_on
 from .constants import CR, SERVER_STATUS
 from .options import Options, from_call
-from .options.dsn import ALIASES, bad_option
+from .options.dsn import bad_option
 from .poolcore import PoolCore, closed
 from .poolstate import Limits, Place, PoolStats, Slot
 from .protocol.resetting import ResetWays
@@ -30,9 +30,6 @@ T = TypeVar("T")
 AUTOCOMMIT = int(SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT)
 
 logger = logging.getLogger("pymy.pool")
-
-# What names a server and a login: options for one server of the pool must not reach another's.
-_ADDRESS = frozenset({"host", "port", "unix_socket", "user", "password", "database"})
 
 
 class Bucket(PoolCore):
@@ -97,11 +94,7 @@ class BasePool:
         self._on_wait = on_wait
         self._on_release = on_release
         self._options = from_call(dsn, (), options)
-        self._shared = {
-            name: value
-            for name, value in options.items()
-            if ALIASES.get(name, name) not in _ADDRESS
-        }
+        self._shared = options
         self._forks = _Forks.count
         self._buckets: dict[str | None, Bucket] = {}
         # What __del__ reports: it may run within any of the pool's own lines.
@@ -208,7 +201,9 @@ class BasePool:
         self._check_process()
         found = self._buckets.get(dsn)
         if found is None:
-            options = self._options if dsn is None else from_call(dsn, (), self._shared)
+            options = self._options
+            if dsn is not None:
+                options = from_call(dsn, (), self._shared, elsewhere=True)
             with self._locked():
                 if self._closed:
                     raise closed()

@@ -52,6 +52,7 @@ FEATURES = {
     "progress": {MARIADB, MARIADB11},
     "query attributes": {MYSQL},
     "returning": {MARIADB, MARIADB11},
+    "roles": {MARIADB, MARIADB11, MYSQL},
     "row alias": {MYSQL},
     "session tracking": {MARIADB, MARIADB11, MYSQL},
     "statement timeout": {MARIADB, MARIADB11, MYSQL},

@@ -218,8 +218,22 @@ def default_ssl_mode(unix_socket: str | None) -> SSLMode:
 _POSITIONS = ("host", "user", "password", "database", "port", "unix_socket")
 
 
-def from_call(dsn: str | None, positional: Sequence[Any], keywords: Mapping[str, Any]) -> Options:
-    """Build options from the arguments of `connect()`: a URL, or values by mysqlclient's order."""
+def from_call(
+    dsn: str | None,
+    positional: Sequence[Any],
+    keywords: Mapping[str, Any],
+    *,
+    elsewhere: bool = False,
+) -> Options:
+    """Build options from the arguments of `connect()`: a URL, or values by mysqlclient's order.
+
+    elsewhere: keywords and their option file are those of another server; what names it and the
+        login is left out.
+    """
+    from .keywords import gather, without_address
+
+    if elsewhere:
+        keywords = without_address(keywords)
     if dsn is None or "://" not in dsn:
         if dsn is not None or positional:
             positional = (dsn, *positional)
@@ -230,7 +244,7 @@ def from_call(dsn: str | None, positional: Sequence[Any], keywords: Mapping[str,
     twice = sorted(given.keys() & keywords.keys())
     if twice:
         raise TypeError(f"connect() got {twice[0]!r} by position and by keyword")
-    return Options.from_keywords(dsn, **{**keywords, **given})
+    return Options(**gather(dsn, {**keywords, **given}, elsewhere=elsewhere))
 
 
 FIELDS = {spec.name: spec for spec in dataclasses.fields(Options)}

@@ -59,6 +59,21 @@ _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _BOOLS = frozenset(name for name, spec in FIELDS.items() if spec.type in ("bool", "bool | None"))
 _MODE_KEYS = frozenset({"ssl", "ssl_mode", "ssl_disabled", "ssl_context"})
 
+# What names a server and a login: what is for one server must not reach another.
+ADDRESS = frozenset(
+    {
+        "host",
+        "port",
+        "unix_socket",
+        "user",
+        "password",
+        "password2",
+        "password3",
+        "database",
+        "ssl_server_hostname",
+    }
+)
+
 # Names in option files that are not simply the option's own with dashes.
 _FILE_NAMES = {
     "default-character-set": "charset",
@@ -282,8 +297,18 @@ def _public_key(value: Any) -> Any:
         ) from error
 
 
-def gather(dsn: str | None, keywords: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the constructor arguments of Options; see `Options.from_keywords`."""
+def without_address(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of some options may be used for another server, too."""
+    return {key: value for key, value in options.items() if ALIASES.get(key, key) not in ADDRESS}
+
+
+def gather(
+    dsn: str | None, keywords: Mapping[str, Any], *, elsewhere: bool = False
+) -> dict[str, Any]:
+    """Return the constructor arguments of Options; see `Options.from_keywords`.
+
+    elsewhere: an option file that the keywords name is for another server than the URL.
+    """
     for name in keywords:
         if name not in KEYWORDS:
             raise TypeError(f"connect() has no keyword {name!r}.{suggestion(name, KEYWORDS)}")
@@ -294,7 +319,10 @@ def gather(dsn: str | None, keywords: Mapping[str, Any]) -> dict[str, Any]:
     if group and not path:
         path = "c:\\my.ini" if sys.platform == "win32" else "/etc/my.cnf"
     if path:
-        layers.insert(0, _clean(_file_layer(path, _groups(group))))
+        found = _clean(_file_layer(path, _groups(group)))
+        if elsewhere and layers[1].keys() & {"read_default_file", "read_default_group"}:
+            found = without_address(found)
+        layers.insert(0, found)
 
     options = _merge(layers)
     options.pop("read_default_file", None)

@@ -43,9 +43,19 @@ def init_db(session: Session, name: bytes) -> Conversation[Ok]:
 
 
 def set_option(session: Session, multi_statements: bool) -> Conversation[Ok]:
-    """Switch multi statements: 0 = on, 1 = off; answered by EOF or OK."""
-    option = 0 if multi_statements else 1
-    ok = yield from simple(session, COMMAND.COM_SET_OPTION, option.to_bytes(2, "little"))
+    """Switch multi statements; answered by EOF or OK."""
+    yield from begin(session)
+    session.command(COMMAND.COM_SET_OPTION, option(multi_statements))
+    return (yield from read_option(session, multi_statements))
+
+
+def option(multi_statements: bool) -> bytes:
+    """Build the payload of COM_SET_OPTION: 0 = on, 1 = off."""
+    return b"\0\0" if multi_statements else b"\1\0"
+
+
+def read_option(session: Session, multi_statements: bool) -> Conversation[Ok]:
+    ok = yield from read_ok(session)
     session.multi_statements = multi_statements
     return ok
 

@@ -25,13 +25,14 @@ from functools import lru_cache
 from pymy import err
 from pymy.constants import CLIENT, COMMAND, CR, ER
 from pymy.options import Options, SSLMode
-from pymy.protocol.commands import init_db
+from pymy.protocol.commands import init_db, set_option
 from pymy.protocol.compression import COMPRESSIONS
 from pymy.protocol.framing import MAX_PACKET
 from pymy.protocol.login import Login
 from pymy.protocol.needs import Conversation, Need
 from pymy.protocol.packets import Greeting, Ok, parse_greeting
 from pymy.protocol.query import begin, discard, query
+from pymy.protocol.roles import bring_back
 from pymy.protocol.session import Session
 from pymy.protocol.setup import setup_statement
 from pymy.protocol.state import State
@@ -69,7 +70,7 @@ def connect(session: Session, options: Options, credentials: Credentials) -> Con
     session.indivisible = True
     greeting = yield from read_greeting(session)
     session.capabilities = choose_capabilities(options, greeting)
-    session.multi_statements = bool(session.capabilities & CLIENT.MULTI_STATEMENTS)
+    session.multi_statements = multi_statements(session)
     if session.capabilities & CLIENT.SSL:
         yield from upgrade_to_tls(session, options)
     login = Login(session, options, credentials.passwords)
@@ -229,12 +230,21 @@ def _attribute_list(attributes: tuple[tuple[str, str], ...]) -> bytes:
     return lenenc_bytes(pairs)
 
 
-def setup(session: Session, options: Options, schema: bytes | None = None) -> Conversation[None]:
-    """Bring a fresh session to what the options ask for: one statement, then ``init_command``."""
+def setup(
+    session: Session, options: Options, schema: bytes | None = None, *, roles: bool = False
+) -> Conversation[None]:
+    """Bring a fresh session to what the options ask for: one statement, then ``init_command``.
+
+    roles: whether the session may have others than the login gave it.
+    """
     try:
         statement = setup_statement(session, options)
         yield from query(session, statement.encode("utf-8"))
         session.autocommit_known = options.autocommit is not None
+        if session.multi_statements != multi_statements(session):
+            yield from set_option(session, multi_statements(session))
+        if roles:
+            yield from bring_back(session)
         if schema is not None:
             yield from init_db(session, schema)
         if options.init_command:
@@ -244,6 +254,11 @@ def setup(session: Session, options: Options, schema: bytes | None = None) -> Co
         if not is_expired(exc, options):
             exc.fatal = True  # half set up, with a charset or schema that nobody knows
             raise
+
+
+def multi_statements(session: Session) -> bool:
+    """Tell what the login asked for; only COM_SET_OPTION changes it, neither reset nor login do."""
+    return bool(session.capabilities & CLIENT.MULTI_STATEMENTS)
 
 
 def is_expired(error: err.Error, options: Options) -> bool:
@@ -260,6 +275,13 @@ def change_user(session: Session, options: Options, credentials: Credentials) ->
         https://mariadb.com/docs/server/reference/clientserver-protocol/2-text-protocol/com_change_user
     """
     assert session.greeting is not None
+    if session.mariadb and session.greeting.version >= (10, 0, 5):
+        try:  # else a user without a default role would have the one of the user before
+            yield from query(session, b"SET ROLE NONE")
+        except err.Error as exc:
+            if not is_expired(exc, options):
+                exc.fatal = True
+                raise
     yield from begin(session)
     session.indivisible = True
     login = Login(session, options, credentials.passwords)
@@ -277,6 +299,7 @@ def change_user(session: Session, options: Options, credentials: Credentials) ->
     session.command(COMMAND.COM_CHANGE_USER, b"".join(parts))
     ok = yield from login.converse()
     forget(session, options)
+    session.set_role = None
     session.rest(ok)
     yield from setup(session, options)
 

@@ -14,7 +14,8 @@ Sources: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_que
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from pymy import err
 from pymy.constants import CLIENT, COMMAND, CR, ER
@@ -23,6 +24,7 @@ from pymy.protocol.binaryrows import binary_decoder_for
 from pymy.protocol.columns import parse_column
 from pymy.protocol.hints import add_hint
 from pymy.protocol.infile import send_file
+from pymy.protocol.kinds import Decoding
 from pymy.protocol.needs import KILL, READ, Conversation
 from pymy.protocol.packets import is_terminator, parse_eof, parse_ok, parse_terminator
 from pymy.protocol.result import Head, Result
@@ -84,6 +86,17 @@ def query(
     except err.DatabaseError as error:
         add_hint(session, error, sql)
         raise
+
+
+@contextmanager
+def servers_values(session: Session) -> Iterator[None]:
+    """Read rows for pymy itself: without the user's converters."""
+    decoding, heads = session.decoding, session.heads
+    session.decoding, session.heads = Decoding(encoding=decoding.encoding), {}
+    try:
+        yield
+    finally:
+        session.decoding, session.heads = decoding, heads
 
 
 def check_size(session: Session, size: int) -> Conversation[None]:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
 
 from pymy import err
 from pymy.constants import CLIENT, COMMAND, ER, SERVER_STATUS
 from pymy.options import Options
 from pymy.protocol.attributes import attribute_block
-from pymy.protocol.handshake import Credentials, change_user, forget, is_expired, setup
+from pymy.protocol.commands import option, read_option
+from pymy.protocol.handshake import (
+    Credentials,
+    change_user,
+    forget,
+    is_expired,
+    multi_statements,
+    setup,
+)
 from pymy.protocol.needs import Conversation, Need
 from pymy.protocol.packets import parse_ok
 from pymy.protocol.query import LARGE_STATEMENT, begin, discard, read_result
+from pymy.protocol.roles import learn, question
 from pymy.protocol.session import Session
 from pymy.protocol.setup import charset_named, setup_statement
 from pymy.protocol.state import State
@@ -37,8 +48,9 @@ def reset(
 ) -> Conversation[None]:
     """Give the session its first state back.
 
-    COM_RESET_CONNECTION loses the charset (P111) and keeps the schema: both are set anew. Where it
-    is unknown, and where a schema is to be left for none, the login is repeated.
+    COM_RESET_CONNECTION loses the charset (P111) and keeps the schema, the roles and what
+    COM_SET_OPTION set: all are set anew. Where it is unknown, and where a schema is to be left for
+    none, the login is repeated.
     """
     ways = ways or ResetWays()
     schema = schema_bytes(options)
@@ -47,10 +59,11 @@ def reset(
         return
     yield from begin(session)
     session.indivisible = True
-    commands = reset_commands(session, options, schema) if ways.together else []
+    names = setup_statement(session, options).encode("utf-8")
+    together = ways.together and fits_together(session, options, names)
     try:
-        if commands:
-            yield from reset_together(session, options, commands, ways)
+        if together:
+            yield from reset_together(session, options, names, schema, ways)
         else:
             session.command(COMMAND.COM_RESET_CONNECTION)
             yield from read_reset(session, options)
@@ -60,8 +73,8 @@ def reset(
         ways.known = False
         yield from change_user(session, options, credentials())
     else:
-        if not commands:
-            yield from setup(session, options, schema)
+        if not together:
+            yield from setup(session, options, schema, roles=True)
 
 
 def has_reset(session: Session) -> bool:
@@ -78,73 +91,118 @@ def schema_bytes(options: Options) -> bytes | None:
         return None
 
 
-def reset_commands(
-    session: Session, options: Options, schema: bytes | None
-) -> list[tuple[int, bytes]]:
-    """List the commands of a reset; none when they cannot go out together."""
-    names = setup_statement(session, options).encode("utf-8")
+def fits_together(session: Session, options: Options, names: bytes) -> bool:
     first = (options.init_command or "").encode("utf-8")
-    if (
-        session.compression is not None
-        or session.files_allowed
-        or b"\\" in names  # what it means depends on the sql_mode that the reset brings
-        or max(len(names), len(first)) > LARGE_STATEMENT
-    ):
-        return []
-    block = attribute_block(None) if session.capabilities & CLIENT.QUERY_ATTRIBUTES else b""
-    commands: list[tuple[int, bytes]] = []
-    if session.status & SERVER_STATUS.SERVER_STATUS_IN_TRANS:
-        # should the reset be refused, the autocommit=1 behind it would commit
-        commands.append((COMMAND.COM_QUERY, block + b"ROLLBACK"))
-    commands.append((COMMAND.COM_RESET_CONNECTION, b""))
-    commands.append((COMMAND.COM_QUERY, block + names))
-    if schema is not None:
-        commands.append((COMMAND.COM_INIT_DB, schema))
-    if first:
-        commands.append((COMMAND.COM_QUERY, block + first))
-    return commands
+    return (
+        session.compression is None
+        and not session.files_allowed
+        and b"\\" not in names  # what it means depends on the sql_mode that the reset brings
+        and max(len(names), len(first)) <= LARGE_STATEMENT
+    )
 
 
 def reset_together(
-    session: Session, options: Options, commands: list[tuple[int, bytes]], ways: ResetWays
+    session: Session, options: Options, names: bytes, schema: bytes | None, ways: ResetWays
 ) -> Conversation[None]:
-    """Send all of a reset in one write, then read the answers; a refusal is raised as it is."""
-    for command in commands:
-        session.command(*command)
-    session.sequence = 1
-    session.statement = b""
-    answers: list[tuple[int, err.Error | None]] = []
-    try:
-        for code, _ in commands:
-            if answers:
-                yield from next_answer(session)
-            answers.append((code, (yield from reset_answer(session, options, code))))
-    except BaseException:
-        if answers and not session.usable():
-            ways.together = False
-        raise
-    if answers[0][0] != COMMAND.COM_RESET_CONNECTION:
-        del answers[0]  # that of a rollback
-    for _, failure in answers:
-        if failure is not None and not is_expired(failure, options):
-            failure.fatal = failure.errno != ER.UNKNOWN_COM_ERROR  # half set up
-            raise failure
+    """Send all of a reset in one write; in two when the roles are not known, the first time."""
+    commands = reset_commands(session, options, names)
+    if asked := question(session):
+        answer = partial(learn, session, partial(read_result, session, False))
+        commands.append(statement(session, asked, answer))
+        yield from send_together(session, options, commands, ways)
+        commands = []
+    if later := login_commands(session, options, schema):
+        if not commands:
+            yield from begin(session)
+        commands += later
+    if commands:
+        yield from send_together(session, options, commands, ways)
     session.autocommit_known = options.autocommit is not None
 
 
-def reset_answer(session: Session, options: Options, code: int) -> Conversation[err.Error | None]:
-    """Read the answer of one command; an error that leaves the line at rest is returned."""
+class Command(NamedTuple):
+    """One of several that go out together, and what reads its answer."""
+
+    code: int
+    payload: bytes
+    answer: Callable[[], Conversation[Any]]
+
+
+def statement(
+    session: Session, sql: bytes, answer: Callable[[], Conversation[Any]] | None = None
+) -> Command:
+    block = attribute_block(None) if session.capabilities & CLIENT.QUERY_ATTRIBUTES else b""
+    return Command(COMMAND.COM_QUERY, block + sql, answer or partial(read_all, session))
+
+
+def reset_commands(session: Session, options: Options, names: bytes) -> list[Command]:
+    """List what depends on nothing but the options."""
+    commands = []
+    if session.status & SERVER_STATUS.SERVER_STATUS_IN_TRANS:
+        # should the reset be refused, the autocommit=1 behind it would commit
+        rollback = partial(hear_out, session, partial(read_all, session))
+        commands.append(statement(session, b"ROLLBACK", rollback))
+    reset = partial(read_reset, session, options)
+    commands.append(Command(COMMAND.COM_RESET_CONNECTION, b"", reset))
+    wanted = multi_statements(session)
+    if session.multi_statements != wanted:
+        answer = partial(read_option, session, wanted)
+        commands.append(Command(COMMAND.COM_SET_OPTION, option(wanted), answer))
+    return [*commands, statement(session, names)]
+
+
+def login_commands(session: Session, options: Options, schema: bytes | None) -> list[Command]:
+    """List what needs the rights of the login's roles."""
+    commands = []
+    if session.set_role:
+        commands.append(statement(session, session.set_role))
+    if schema is not None:
+        commands.append(Command(COMMAND.COM_INIT_DB, schema, partial(read_all, session)))
+    if options.init_command:
+        commands.append(statement(session, options.init_command.encode("utf-8")))
+    return commands
+
+
+def send_together(
+    session: Session, options: Options, commands: list[Command], ways: ResetWays
+) -> Conversation[None]:
+    """Send commands in one write, then read the answers; the first refusal is raised."""
+    for command in commands:
+        session.command(command.code, command.payload)
+    session.sequence = 1
+    session.statement = b""
+    failures: list[err.Error | None] = []
     try:
-        if code == COMMAND.COM_RESET_CONNECTION:
-            yield from read_reset(session, options)
-        else:
-            yield from read_result(session, True)
-            yield from discard(session)
+        for command in commands:
+            if failures:
+                yield from next_answer(session)
+            failures.append((yield from hear_out(session, command.answer)))
+    except BaseException:
+        if failures and not session.usable():
+            ways.together = False
+        raise
+    for failure in failures:
+        if failure is not None and not is_expired(failure, options):
+            failure.fatal = failure.errno != ER.UNKNOWN_COM_ERROR  # half set up
+            raise failure
+
+
+def hear_out(
+    session: Session, answer: Callable[[], Conversation[Any]]
+) -> Conversation[err.Error | None]:
+    """Read an answer; an error that leaves the line at rest is returned."""
+    try:
+        yield from answer()
     except err.Error as exc:
         if exc.fatal or not session.usable():
             raise
         return exc
     return None
+
+
+def read_all(session: Session) -> Conversation[None]:
+    yield from read_result(session, True)
+    yield from discard(session)
 
 
 def next_answer(session: Session) -> Conversation[None]:

@@ -84,6 +84,8 @@ class Session(Framing):
         self.broken_by: err.Error | None = None
         self.files_allowed = False
         self.multi_statements = False
+        # brings back the roles of the login; nothing where there are none, None: not asked yet
+        self.set_role: bytes | None = None
         self.largest_command = MAX_PAYLOAD
         # unlike any other session's, so that a cursor knows whether its command is still the last
         self.command_number = 0

@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 from pymy import err
 from pymy.constants import CR, ER, SERVER_STATUS
-from pymy.protocol.kinds import Decoding
 from pymy.protocol.needs import Conversation
-from pymy.protocol.query import query
+from pymy.protocol.query import query, servers_values
 from pymy.protocol.result import Result
 from pymy.protocol.session import Session
 from pymy.protocol.wire import malformed
@@ -169,12 +168,8 @@ def xa_recover(session: Session) -> Conversation[list[Xid]]:
     # Without it MySQL sends the parts as text, which not every id is; 5.6 and MariaDB lack it.
     converts = not session.mariadb and session.greeting.version >= (5, 7, 5)
     convert = " CONVERT XID" if converts else ""
-    decoding, heads = session.decoding, session.heads
-    session.decoding, session.heads = Decoding(encoding=decoding.encoding), {}  # not the user's
-    try:
+    with servers_values(session):
         result = yield from query(session, f"XA RECOVER{convert}".encode())
-    finally:
-        session.decoding, session.heads = decoding, heads
     try:
         return [_recovered(converts, *row) for row in result.rows]
     except (TypeError, ValueError, AttributeError):

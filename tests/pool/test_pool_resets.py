@@ -20,8 +20,8 @@ NAMES = "SET NAMES utf8mb4, autocommit=0"
 
 @step
 def login(peer):
-    """Let the client in, whose first statement is NAMES."""
-    greet()(peer)
+    """Let the client in, whose first statement is NAMES, to a server without roles."""
+    greet("5.7.44-scripted")(peer)
     response()(peer)
     ok()(peer)
     query(NAMES)(peer)
@@ -162,9 +162,12 @@ def test_one_write_on_real_servers(request, writes, db, needs, address, how):
     spoil = ["set @a = 5, names latin1", "use test", "set autocommit = 1", "begin", table]
     if how == "threads":
         with Pool(url, **options) as pool:
+            with pool.connection() as conn:
+                conn.ping()  # the first reset asks for the account's roles, too
             conn = pool.acquire()
             for statement in spoil:
                 conn.execute(statement)
+            conn.set_multi_statements(True)
             del writes[:]
             conn.release()
             written = list(writes)
@@ -175,9 +178,12 @@ def test_one_write_on_real_servers(request, writes, db, needs, address, how):
 
         async def main():
             async with TaskPool(url, **options) as pool:
+                async with pool.connection() as conn:
+                    await conn.ping()
                 conn = await pool.acquire()
                 for statement in spoil:
                     await conn.execute(statement)
+                await conn.set_multi_statements(True)
                 del writes[:]
                 await conn.release()
                 written = list(writes)
@@ -189,6 +195,133 @@ def test_one_write_on_real_servers(request, writes, db, needs, address, how):
     assert len(written) == 1
     assert shown == (1, db, 0, "utf8mb4", 0)
     assert stats.connected == 1
+
+
+@pytest.fixture
+def role(account, server, db):
+    """Options of an account that may set a role, the role, and what makes it the default."""
+    with pymy.connect(server.dsn) as admin:
+        user = account()
+        name = f"rôle`{user}"
+        quoted = "`" + name.replace("`", "``") + "`"
+        admin.query(f"create role {quoted}")
+        admin.query(f"grant select on mysql.* to {quoted}")
+        admin.query(f"grant {quoted} to {user}@'%'")
+        options = {"unix_socket": server.unix_socket, "user": user, "database": db}
+        default = f"set default role {quoted} {'for' if server.is_mariadb else 'to'} {user}@'%'"
+        yield options, quoted, lambda: admin.query(default)
+        admin.query(f"drop role {quoted}")
+
+
+def roles_of(conn):
+    return conn.execute("select current_role()").fetchone()[0] or "NONE"
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("default", [False, True])
+def test_the_next_user_has_the_roles_of_the_login(needs, role, together, default):
+    needs("roles")
+    options, name, make_default = role
+    if default:
+        make_default()
+    with Pool(max_size=1, init_command="set @a = 1", **options) as pool:
+        pool._core(None).ways.together = together
+        with pool.connection() as conn:
+            first, thread = roles_of(conn), conn.thread_id()
+        assert (first == "NONE") is not default
+        for change in (f"set role {name}", "set role none", f"set role {name}"):
+            with pool.connection() as conn:
+                conn.execute(change)
+            with pool.connection() as conn:
+                assert (roles_of(conn), conn.thread_id()) == (first, thread)
+                assert not conn.in_transaction
+                assert conn.execute("select @a").fetchone() == (1,)
+        assert pool._core(None).ways.together is together
+
+
+def test_the_first_user_leaves_no_role_either(needs, role):
+    needs("roles")
+    options, name, _ = role
+    with Pool(max_size=1, **options) as pool:
+        with pool.connection() as conn:
+            conn.execute(f"set role {name}")
+            thread = conn.thread_id()
+        with pool.connection() as conn:
+            assert (roles_of(conn), conn.thread_id()) == ("NONE", thread)
+
+
+def test_all_roles_where_a_login_gives_all(needs, role, server):
+    needs("roles")
+    if server.is_mariadb:
+        pytest.skip("activate_all_roles_on_login is MySQL's")
+    options, name, _ = role
+    with pymy.connect(server.dsn) as admin, Pool(max_size=1, **options) as pool:
+        admin.query("set global activate_all_roles_on_login = on")
+        try:
+            for _ in range(2):
+                with pool.connection() as conn:
+                    assert name in roles_of(conn)
+                    conn.execute("set role none")
+        finally:
+            admin.query("set global activate_all_roles_on_login = off")
+
+
+def test_a_role_that_was_taken_away(needs, role, server):
+    """The connection cannot be given its first state: it is closed."""
+    needs("roles")
+    if not server.is_mariadb:
+        pytest.skip("MySQL's SET ROLE DEFAULT goes by what is granted now")
+    options, name, make_default = role
+    make_default()
+    with pymy.connect(server.dsn) as admin, Pool(max_size=1, **options) as pool:
+        with pool.connection() as conn:
+            conn.ping()
+        admin.query(f"revoke {name} from {options['user']}@'%'")
+        with pool.connection() as conn:
+            conn.ping()
+        assert pool.stats().broken == 1
+        with pool.connection() as conn:
+            assert roles_of(conn) == "NONE"
+
+
+@pytest.mark.parametrize("change", ["reset", "change_user", "other user"])
+def test_roles_of_a_single_connection(needs, role, account, change):
+    needs("roles")
+    options, name, _ = role
+    with pymy.connect(**options) as conn:
+        conn.execute(f"set role {name}")
+        if change == "reset":
+            conn.reset()
+        else:
+            conn.change_user(user=account() if change == "other user" else None)
+        assert roles_of(conn) == "NONE"
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("wanted", [True, False])
+def test_multi_statements_are_as_asked_for(dsn, together, wanted):
+    def runs(conn):
+        try:
+            conn.execute("do 1; do 2")
+        except pymy.ProgrammingError:
+            return False
+        return True
+
+    first = "do 1; do 2" if wanted else None
+    with Pool(dsn, max_size=1, multi_statements=wanted, init_command=first) as pool:
+        pool._core(None).ways.together = together
+        for _ in range(2):
+            with pool.connection() as conn:
+                assert runs(conn) is wanted
+                conn.set_multi_statements(not wanted)
+                assert runs(conn) is not wanted
+        assert pool.stats().connected == 1
+        conn = pool.acquire()
+        for again in (conn.reset, conn.change_user):
+            conn.set_multi_statements(not wanted)
+            again()
+            assert runs(conn) is wanted
+        conn.release()
 
 
 # -- nothing is sent where there is nothing to undo

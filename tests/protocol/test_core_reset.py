@@ -12,7 +12,7 @@ from login_talk import credentials, options
 from serverside import column, error, framed, greeting, ok, packets, result_set, row
 
 from pymy import err
-from pymy.constants import CLIENT, ER, SERVER_STATUS
+from pymy.constants import CLIENT, ER, FIELD_TYPE, SERVER_STATUS
 from pymy.protocol.compression import zlib_compression
 from pymy.protocol.needs import Need
 from pymy.protocol.packets import parse_greeting
@@ -32,7 +32,8 @@ def session_of(version: bytes = b"9.7.0", **more: Any) -> Session:
     capabilities = CLIENT.PLUGIN_AUTH | CLIENT.SESSION_TRACK
     hello = parse_greeting(greeting(version))
     given: dict[str, Any] = {"capabilities": capabilities, "greeting": hello, "schema": "shop"}
-    return ready_session(**(given | {"mariadb": hello.is_mariadb} | more))
+    given |= {"mariadb": hello.is_mariadb, "set_role": b""}
+    return ready_session(**(given | more))
 
 
 class Reset:
@@ -156,10 +157,128 @@ def test_p112_unknown_and_no_login_either() -> None:
      (b"5.5.5-10.2.3-MariaDB", b"\x11"), (b"5.5.5-10.2.4-MariaDB", RESET)],
 )  # fmt: skip
 def test_old_servers_log_in(version: bytes, first: bytes) -> None:
-    turns = [3 * OK] if first == RESET else [OK, OK]
+    roles = [OK] if first == b"\x11" and b"MariaDB" in version else []
+    turns = [3 * OK] if first == RESET else [*roles, OK, OK]
     done = Reset(*turns, session=session_of(version))
     assert done.error is None
-    assert done.sent()[0][:1] == first
+    assert done.sent()[len(roles)][:1] == first
+    assert done.sent()[: len(roles)] == len(roles) * [QUERY + b"SET ROLE NONE"]
+
+
+# -- roles
+
+MARIADB = b"5.5.5-10.11.18-MariaDB"
+GRANTS = QUERY + b"SHOW GRANTS"
+ALL_ROLES = QUERY + b"SELECT @@GLOBAL.activate_all_roles_on_login"
+APPLICABLE = QUERY + b"SELECT ROLE_NAME, IS_DEFAULT FROM information_schema.APPLICABLE_ROLES"
+USAGE, ROLE = b"GRANT USAGE ON *.* TO `me`@`%`", b"GRANT `r`@`%`,`s`@`%` TO `me`@`%`"
+
+
+TEXT = column("a", FIELD_TYPE.VAR_STRING, 45)
+
+
+def grants(*lines: bytes) -> bytes:
+    return result_set([TEXT], [row(line) for line in lines])
+
+
+def applicable(*rows: tuple[bytes, bytes]) -> bytes:
+    return result_set([TEXT, TEXT], [row(*each) for each in rows])
+
+
+@pytest.mark.parametrize(
+    ("version", "asked", "answers", "statement"),
+    [
+        (b"8.4.0", [GRANTS], [grants(USAGE)], b""),
+        (b"8.4.0", [GRANTS, ALL_ROLES], [grants(USAGE, ROLE), grants(b"0")], b"SET ROLE DEFAULT"),
+        (b"8.4.0", [GRANTS, ALL_ROLES], [grants(ROLE), grants(b"1")], b"SET ROLE ALL"),
+        # with sql_mode=ANSI, and with sql_quote_show_create off
+        (b"8.4.0", [GRANTS, ALL_ROLES], [grants(b'GRANT "r ON s"@"%" TO "a"'), grants(b"0")],
+         b"SET ROLE DEFAULT"),
+        (b"8.4.0", [GRANTS, ALL_ROLES], [grants(b"GRANT r@`%` TO me@`%`"), grants(b"0")],
+         b"SET ROLE DEFAULT"),
+        (b"8.4.0", [GRANTS], [framed(error(1290, "--skip-grant-tables"))], b""),
+        (b"8.0.1", [], [], b""),
+        (MARIADB, [APPLICABLE], [applicable()], b""),
+        (MARIADB, [APPLICABLE], [applicable((b"r", b"NO"), (b"s", b"NO"))], b"SET ROLE NONE"),
+        (MARIADB, [APPLICABLE], [applicable((b"r", b"NO"), (b"`s", b"YES"))], b"SET ROLE ```s`"),
+        (MARIADB, [APPLICABLE], [framed(error(1109, "Unknown table"))], b""),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("together", [True, False])
+def test_roles_are_asked_for_once(
+    version: bytes, asked: list[bytes], answers: list[bytes], statement: bytes, together: bool
+) -> None:
+    session = session_of(version, set_role=None)
+    ways = ResetWays(together)
+    back = [QUERY + statement] if statement else []
+    later = [*back, INIT_DB, FIRST]
+    if together:
+        begin = [2 * OK + answers[0], *answers[1:]] if answers else []
+        turns = [*begin, len(later) * OK] if begin else [(2 + len(later)) * OK]
+    else:
+        turns = [OK, OK, *answers, *len(later) * [OK]]
+    done = Reset(*turns, session=session, ways=ways, init_command="set @a = 1")
+    assert done.error is None
+    assert done.sent() == [RESET, NAMES, *asked, *later]
+    assert session.set_role == statement
+    turns = [(2 + len(later)) * OK] if together else (2 + len(later)) * [OK]
+    done = Reset(*turns, session=session, ways=ways, init_command="set @a = 1")
+    assert done.error is None
+    assert done.sent() == [RESET, NAMES, *later]
+    assert done.writes == (1 if together else 2 + len(later))
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        framed(error(1317, "Query execution was interrupted")),
+        applicable((b"r", b"NO")),
+        grants(ROLE) + framed(ok()),
+    ],
+)
+def test_an_answer_that_leaves_the_roles_open(together: bool, answer: bytes) -> None:
+    session = session_of(set_role=None)
+    done = Reset(*([2 * OK + answer] if together else [OK, OK, answer]), session=session)
+    assert done.error is not None
+    assert done.session.state is State.BROKEN
+    assert session.set_role is None
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_role_that_cannot_be_set(together: bool) -> None:
+    refused = framed(error(1959, "Invalid role"))
+    turns = [2 * OK + refused + OK] if together else [OK, OK, refused]
+    done = Reset(
+        *turns, session=session_of(MARIADB, set_role=b"SET ROLE `r`"), ways=ResetWays(together)
+    )
+    assert done.error is not None
+    assert (done.error.errno, done.session.state) == (1959, State.BROKEN)
+
+
+# -- COM_SET_OPTION
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("wanted", [True, False])
+def test_multi_statements_are_as_the_login_wanted_them(together: bool, wanted: bool) -> None:
+    flag = CLIENT.MULTI_STATEMENTS if wanted else 0
+    capabilities = CLIENT.PLUGIN_AUTH | CLIENT.SESSION_TRACK | flag
+    session = session_of(capabilities=capabilities, multi_statements=not wanted)
+    command = b"\x1b\0\0" if wanted else b"\x1b\1\0"
+    eof = framed(b"\xfe\0\0\2\0")
+    turns = [OK, eof, OK, OK] if together else [OK, OK, eof, OK]
+    done = Reset(
+        *([b"".join(turns)] if together else turns), session=session, ways=ResetWays(together)
+    )
+    assert done.error is None
+    assert sorted(done.sent()) == sorted([RESET, NAMES, command, INIT_DB])
+    assert session.multi_statements is wanted
+    session = session_of(b"5.6.51", capabilities=capabilities, multi_statements=not wanted)
+    done = Reset(OK, OK, eof, session=session)
+    assert done.error is None
+    assert done.sent()[-1] == command
+    assert session.multi_statements is wanted
 
 
 def test_a_schema_is_left_for_none_by_a_login() -> None:
