@@ -177,6 +177,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
             "program_name",
             "paramstyle",
             "zero_dates",
+            "prepare",
             "client_flag",
             "read_default_file",
             "read_default_group",
@@ -193,7 +194,9 @@ PARSERS: dict[str, Callable[[str], Any]] = {
         ],
         _flag,
     ),
-    **dict.fromkeys(["port", "compress_level"], _number),
+    **dict.fromkeys(
+        ["port", "compress_level", "prepare_threshold", "statement_cache_size"], _number
+    ),
     **dict.fromkeys(
         ["connect_timeout", "read_timeout", "write_timeout", "cancel_timeout"], _seconds
     ),
