@@ -26,6 +26,7 @@ from .protocol.packets import Ok
 from .protocol.result import Result
 from .protocol.session import Session
 from .protocol.setup import autocommit, charset_named
+from .protocol.statementcache import StatementCache
 from .sql import LiteralContext, encode, escape_id
 from .times import zone
 from .version import __version__
@@ -263,7 +264,12 @@ class BaseConnection(err.Classes):
         if session.state is not CONNECTING or session.greeting is not None:
             self._session = session = Session()
             session.decoding = self._decoding
-        session.files_allowed = bool(self._options.local_infile)
+        options = self._options
+        session.files_allowed = bool(options.local_infile)
+        if options.prepare != "never":
+            session.statements = StatementCache(
+                options.prepare, options.statement_cache_size, options.prepare_threshold
+            )
         session.progress = self._options.progress
         session.largest_command = self._options.max_allowed_packet
         self._forks = _Forks.count

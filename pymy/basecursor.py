@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from . import err
+from . import autoprepare, err
+from .autoprepare import Sent
 from .constants import CR
 from .protocol.bulk import execute_each
 from .protocol.columns import Column
@@ -48,7 +49,7 @@ class BaseCursor(err.Classes, Generic[Conn, Row]):
         self.rownumber = 0
         self.lastrowid: int | None = 0
         self.warning_count = 0
-        self._executed: str | bytes | None = None
+        self._sent: str | bytes | Sent | None = None
         self._result: Result | None = None
         self._rows: Any = None
 
@@ -104,7 +105,7 @@ class BaseCursor(err.Classes, Generic[Conn, Row]):
             yield self._note(statement)
 
     def _note(self, statement: bytes) -> bytes:
-        self._executed = statement
+        self._sent = statement
         return statement
 
     def _call_statements(self, procname: str, args: Iterable[Any]) -> list[str]:
@@ -126,7 +127,10 @@ class BaseCursor(err.Classes, Generic[Conn, Row]):
         if session.state is not READY:
             # first, since what is left may hold a change of the SQL mode that literals depend on
             yield from discard(session)
-        self._executed = text = self._mogrify(sql, args)
+        if session.statements is not None:
+            self._take(connection, (yield from autoprepare.executing(self, connection, sql, args)))
+            return self.rowcount
+        self._sent = text = self._mogrify(sql, args)
         result = yield from query(
             session,
             connection._encode(text),
@@ -232,7 +236,7 @@ class BaseCursor(err.Classes, Generic[Conn, Row]):
 
     def _check_result(self) -> Any:
         self._open_connection()
-        if self._result is None and self._executed is None:
+        if self._result is None and self._sent is None:
             raise err.ProgrammingError(
                 CR.CR_NO_RESULT_SET,
                 "Nothing was executed on this cursor yet: call execute()",
@@ -289,6 +293,15 @@ class BaseCursor(err.Classes, Generic[Conn, Row]):
     def columns(self) -> tuple[Column, ...]:
         """The columns of the current result with all the server said about them."""
         return self._result.columns if self._result is not None else ()
+
+    @property
+    def _executed(self) -> str | bytes | None:
+        sent = self._sent
+        return sent.text() if isinstance(sent, Sent) else sent
+
+    @_executed.setter
+    def _executed(self, text: str | bytes | None) -> None:
+        self._sent = text
 
     @property
     def statement(self) -> str | bytes | None:

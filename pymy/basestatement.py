@@ -112,7 +112,7 @@ class BaseStatement(err.Classes, Generic[Conn, Row]):
         values = self._values(args)
         check_count(prepared, len(values))
         parameters = bind(values, connection._context)
-        cursor._executed = self._sql
+        cursor._sent = self._sql
         connection._catch_up()
         result = yield from execute(
             connection._session,

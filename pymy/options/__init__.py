@@ -145,6 +145,15 @@ class Options:
     connection_attributes: Mapping[str, str] | Literal[False] | None = None
     """Added to pymy's own; False sends none at all."""
 
+    # Prepared statements
+    prepare: Literal["auto", "always", "never"] = "never"
+    """Which statements of cursors are prepared by themselves: those executed often or with large
+    answers, all that can be, or none."""
+    prepare_threshold: int = 5
+    """With "auto": the execution of a text by which it is prepared, 1 to 1000000."""
+    statement_cache_size: int = 100
+    """How many of them one connection keeps prepared, 0 to 16382."""
+
     # Values and rows
     conv: Mapping[Any, Any] | None = None
     cursorclass: type[Any] | None = None

@@ -34,6 +34,9 @@ _TYPES: dict[str, _Types] = {
     "charset": _TEXT,
     "paramstyle": _TEXT,
     "zero_dates": _TEXT,
+    "prepare": _TEXT,
+    "prepare_threshold": _INT,
+    "statement_cache_size": _INT,
     "unix_socket": _TEXT_OR_NONE,
     "database": _TEXT_OR_NONE,
     "bind_address": _TEXT_OR_NONE,
@@ -68,6 +71,7 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
     "paramstyle": ("pyformat", "qmark", "named"),
     "zero_dates": ("str", "none", "raise"),
     "on_cancel": ("kill", "drain", "close"),
+    "prepare": ("auto", "always", "never"),
     "concurrent": ("queue", "error"),
     "compress": ("zlib", "zstd", None),
 }
@@ -170,6 +174,10 @@ def _check_limits(options: Options) -> None:
             )
     if not 1024 <= options.max_allowed_packet <= MAX_PACKET:
         raise bad_option(f"max_allowed_packet is between 1024 and {MAX_PACKET} bytes.")
+    if not 1 <= options.prepare_threshold <= 1_000_000:
+        raise bad_option("prepare_threshold is between 1 and 1000000.")
+    if not 0 <= options.statement_cache_size <= 16382:  # a server's usual max_prepared_stmt_count
+        raise bad_option("statement_cache_size is between 0 and 16382 statements.")
     level = options.compress_level
     if level is not None:
         if not isinstance(level, int) or isinstance(level, bool):

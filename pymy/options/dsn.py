@@ -178,6 +178,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
             "paramstyle",
             "zero_dates",
             "time_zone",
+            "prepare",
             "client_flag",
             "read_default_file",
             "read_default_group",
@@ -194,7 +195,9 @@ PARSERS: dict[str, Callable[[str], Any]] = {
         ],
         _flag,
     ),
-    **dict.fromkeys(["port", "compress_level"], _number),
+    **dict.fromkeys(
+        ["port", "compress_level", "prepare_threshold", "statement_cache_size"], _number
+    ),
     **dict.fromkeys(
         ["connect_timeout", "read_timeout", "write_timeout", "cancel_timeout"], _seconds
     ),

@@ -92,6 +92,11 @@ class ConnectOptions(TypedDict, total=False):
     program_name: str | None
     connection_attributes: Mapping[str, str] | Literal[False] | None
 
+    # prepared statements
+    prepare: Literal["auto", "always", "never"]
+    prepare_threshold: int
+    statement_cache_size: int
+
     # values and rows
     conv: Mapping[Any, Any] | None
     cursor_cls: type[Any]

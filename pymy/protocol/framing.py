@@ -44,6 +44,7 @@ class Framing:
         self._out: bytes = b""
         self._out_at = 0
         self.bytes_sent = 0
+        self.bytes_received = 0
 
     # -- receiving
 
@@ -55,6 +56,7 @@ class Framing:
 
     def received(self, count: int) -> None:
         """Take note of ``count`` bytes written into ``space()``."""
+        self.bytes_received += count
         if self.compression is None:
             self.inbox.filled(count)
         else:

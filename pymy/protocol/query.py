@@ -14,6 +14,7 @@ Sources: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_que
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -48,6 +49,11 @@ DRAIN_SECONDS = 0.1
 # Statements above this are checked against the server's own limit before they go out (P19): it
 # would read them, answer 1153 and hang up.
 LARGE_STATEMENT = 1 << 20
+# What a prepared statement keeps as it was when it was prepared: SQL mode, charset, schema.
+SETTING = re.compile(
+    rb"(?:^|;)(?:\s+|/\*.*?\*/|/\*M?!\d*|--\s[^\n]*\n|#[^\n]*\n)*(?:SET|USE)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def begin(session: Session) -> Conversation[None]:
@@ -74,6 +80,8 @@ def query(
     session: Session, sql: bytes, *, stream: bool = False, attributes: Attributes | None = None
 ) -> Conversation[Result]:
     """Run one text and read its first result; ``stream`` leaves the rows on the line."""
+    if session.statements is not None and SETTING.search(sql):
+        session.statements.clear()
     block = attribute_block(attributes) if session.capabilities & QUERY_ATTRIBUTES else b""
     if len(sql) > LARGE_STATEMENT or len(sql) >= session.largest_command:
         yield from check_size(session, len(sql))

@@ -102,6 +102,7 @@ class Session(Framing):
         self.heads: dict[bytes, Any] = {}
         self.binary_heads: dict[bytes, Any] = {}
         self.binary = False  # the rows of the last command
+        self.statements: Any = None  # the StatementCache, unless prepare="never"
         self.doomed: list[int] = []  # statements to close in front of the next command
         self.statement_age = 0  # a reset begins a new one: the server counts from 1 again
         self._conversation: Conversation[Any] | None = None
@@ -477,6 +478,8 @@ class Session(Framing):
         """Take note that the server knows no prepared statement any more."""
         self.statement_age += 1
         self.doomed.clear()
+        if self.statements is not None:
+            self.statements.clear()
 
     def _track(self, change: SessionChange) -> None:
         if change.kind == TRACK_SCHEMA:

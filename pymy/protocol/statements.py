@@ -25,7 +25,7 @@ from pymy.protocol.columns import Column, parse_column
 from pymy.protocol.commands import simple
 from pymy.protocol.needs import READ, WRITE, Conversation
 from pymy.protocol.packets import Ok, is_terminator, parse_eof
-from pymy.protocol.params import LongData, Parameter, parameter_block
+from pymy.protocol.params import NULL, LongData, Parameter, parameter_block
 from pymy.protocol.query import LARGE_STATEMENT, begin, check_size, discard, read_result
 from pymy.protocol.result import Result
 from pymy.protocol.session import Session
@@ -47,19 +47,33 @@ _CALLS = re.compile(rb"\s*CALL\b", re.IGNORECASE)
 class Prepared:
     """A statement that one session has prepared."""
 
-    __slots__ = ("age", "columns", "number", "param_count", "session", "text")
+    __slots__ = ("age", "codes", "columns", "describe", "number", "param_count", "session", "text")
 
-    def __init__(self, text: bytes) -> None:
+    def __init__(self, text: bytes, *, describe: bool = True) -> None:
         self.text = text
+        self.describe = describe
         self.number = 0
         self.param_count = 0
         self.columns: tuple[Column, ...] = ()
         self.session: Session | None = None
         self.age = 0
+        self.codes: dict[int, int] = {}
 
     def lives(self, session: Session) -> bool:
         """Tell whether the server still knows it: a reset forgets all, and counts anew."""
         return self.session is session and self.age == session.statement_age
+
+    def takes(self, parameters: Sequence[Parameter]) -> bool:
+        """Tell whether the values have the types of those before; note them.
+
+        MySQL settles a statement's types by the first values: what was compared as a number is so
+        for ever, and finds '05' by '5'.
+        """
+        codes = self.codes
+        for number, (code, _) in enumerate(parameters):
+            if code != NULL and codes.setdefault(number, code) != code:
+                return False
+        return True
 
     def close(self) -> None:
         """Have it closed in front of the session's next command; harmless when it is gone."""
@@ -92,13 +106,18 @@ def read_prepared(session: Session, prepared: Prepared) -> Conversation[Prepared
     number, columns, parameters = struct.unpack_from("<IHH", packet, 1)
     yield from _definitions(session, parameters)
     found = yield from _definitions(session, columns)
-    encoding = session.decoding.encoding
-    prepared.columns = tuple(parse_column(each, session.capabilities, encoding) for each in found)
+    if prepared.describe:
+        encoding = session.decoding.encoding
+        prepared.columns = tuple(
+            parse_column(each, session.capabilities, encoding) for each in found
+        )
     prepared.param_count = parameters
     prepared.number = number
+    prepared.codes.clear()
     prepared.session = session
     prepared.age = session.statement_age
     session.move(READY)
+    session.bytes_sent = 0  # nothing has run
     return prepared
 
 
@@ -135,9 +154,12 @@ def execute(
     A statement that the server does not know (any more) is prepared again, once, as nothing has
     run then (P79).
     """
+    if not session.mariadb and not prepared.takes(parameters):
+        prepared.close()
     renewed = not prepared.lives(session)
     if renewed:
         yield from _renew(session, prepared, parameters)
+        prepared.takes(parameters)
     try:
         return (yield from _execute(session, prepared, parameters, stream, attributes))
     except err.Error as exc:
