@@ -11,7 +11,7 @@ from .protocol.params import LONG_BLOB, UNSIGNED, LongData, bind
 from .protocol.query import query
 from .protocol.result import Result
 from .protocol.statementcache import MUCH, Entry, StatementCache, preparable, run_prepared
-from .sql import in_order, interpolate, template
+from .sql import ParamStyle, in_order, interpolate, template
 
 if TYPE_CHECKING:
     from .base import BaseConnection
@@ -26,7 +26,7 @@ class Sent:
         self._args = dict(args) if isinstance(args, Mapping) else args
         if isinstance(args, list):
             self._args = list(args)
-        self._style = connection._options.paramstyle
+        self._style: ParamStyle = connection._options.paramstyle
         self._context = connection._context
 
     def text(self) -> str:

@@ -314,7 +314,7 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
             f"No answer within {name}={seconds:g} s. The connection stays usable; the "
             f"statement is left to on_cancel={self.options.on_cancel!r}",
             fatal=False,
-            sent=True,
+            sent=self.session.bytes_sent > 0,
         )
 
     def _look(self, deadline: Deadline | None) -> None:

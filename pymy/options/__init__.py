@@ -230,19 +230,19 @@ _POSITIONS = ("host", "user", "password", "database", "port", "unix_socket")
 def from_call(
     dsn: str | None,
     positional: Sequence[Any],
-    keywords: Mapping[str, Any],
+    named: Mapping[str, Any],
     *,
     elsewhere: bool = False,
 ) -> Options:
     """Build options from the arguments of `connect()`: a URL, or values by mysqlclient's order.
 
-    elsewhere: keywords and their option file are those of another server; what names it and the
-        login is left out.
+    elsewhere: what is named is another server's, and so is its option file: its address and login
+        are left out.
     """
     from .keywords import gather, without_address
 
     if elsewhere:
-        keywords = without_address(keywords)
+        named = without_address(named)
     if dsn is None or "://" not in dsn:
         if dsn is not None or positional:
             positional = (dsn, *positional)
@@ -250,10 +250,10 @@ def from_call(
     if len(positional) > len(_POSITIONS):
         raise TypeError(f"connect() takes {len(_POSITIONS)} values by position at most")
     given = dict(zip(_POSITIONS, positional, strict=False))
-    twice = sorted(given.keys() & keywords.keys())
+    twice = sorted(given.keys() & named.keys())
     if twice:
         raise TypeError(f"connect() got {twice[0]!r} by position and by keyword")
-    return Options(**gather(dsn, {**keywords, **given}, elsewhere=elsewhere))
+    return Options(**gather(dsn, {**named, **given}, elsewhere=elsewhere))
 
 
 FIELDS = {spec.name: spec for spec in dataclasses.fields(Options)}

@@ -138,7 +138,7 @@ def preparable(marked: Template, counted: int, *, mode: str, mariadb: bool) -> b
     return (
         marked.size == counted
         and marked.size <= MOST_PARAMETERS
-        and not marked.row_lists
+        and not marked.places
         and len(text) <= LONGEST_TEXT
         and _PREPARABLE.match(text) is not None
         and _LOOKS_BACK.search(text) is None
