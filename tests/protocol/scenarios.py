@@ -15,11 +15,14 @@ from pymy.options import Options, SSLMode
 from pymy.protocol import commands, handshake, resetting
 from pymy.protocol.handshake import Credentials
 from pymy.protocol.needs import Conversation
+from pymy.protocol.params import bind
 from pymy.protocol.query import fetch_batch, next_result, query
 from pymy.protocol.resetting import ResetWays
 from pymy.protocol.result import Result
 from pymy.protocol.session import Session
 from pymy.protocol.state import State
+from pymy.protocol.statements import Prepared, execute, prepare, prepare_and_execute
+from pymy.sql import DEFAULT_CONTEXT
 
 Step = Callable[[Session, Options], Conversation[Any]]
 
@@ -92,6 +95,33 @@ def stream(sql: str) -> Step:
     return steps
 
 
+class File:
+    """A parameter that is read; each replay makes its own."""
+
+    def __init__(self) -> None:
+        self.pieces = [b"", b"file", b"a "]
+
+    def read(self, size: int) -> bytes:
+        return self.pieces.pop()
+
+
+def prepared(sql: str, *values: Any, streamed: bool = False, together: bool = False) -> Step:
+    def steps(session: Session, options: Options) -> Conversation[Any]:
+        statement = Prepared(sql.encode())
+        bound = bind([File() if value is File else value for value in values], DEFAULT_CONTEXT)
+        if together:
+            result = yield from prepare_and_execute(session, statement, bound, stream=streamed)
+        else:
+            yield from prepare(session, statement)
+            result = yield from execute(session, statement, bound, stream=streamed)
+        while session.state is State.STREAMING:
+            result.rows += yield from fetch_batch(session)
+        statement.close()
+        return result
+
+    return steps
+
+
 def unread(sql: str) -> Step:
     return lambda session, options: query(session, sql.encode(), stream=True)
 
@@ -144,6 +174,7 @@ def types(server: str) -> Scenario:
             ask(ZEROS),
             ask("select * from types"),
             ask("select * from types where t > 100"),
+            prepared("select * from types"),
         ],
         servers=(server,),
     )
@@ -197,6 +228,28 @@ SCENARIOS = [
         {"multi_statements": True},
     ),
     Scenario("procedure", [ask("call two_sets()"), following, following, following, ping]),
+    Scenario(
+        "statements",
+        [
+            prepared("select a, b from numbers where a > ? order by a", 1),
+            prepared("select a, b from numbers where b <> ? order by a", "x", streamed=True),
+            prepared("select a, b from numbers where a < ? order by a", 3, together=True),
+            prepared("select length(?), ? is null", File, None),
+            prepared("insert into loaded values (?, ?)", 1, "a"),
+            prepared("call two_sets()"),
+            following,
+            following,
+            prepared("selec ?", 1, together=True),
+            prepared("select a from nowhere where a = ?", 1),
+            prepared(MID_ERROR),
+            ping,
+        ],
+    ),
+    Scenario(
+        "statements-eof",
+        [prepared("select a, b from numbers where a > ? order by a", 3), prepared("do 1"), ping],
+        {"deprecate_eof": False},
+    ),
     Scenario("error", [ask("select nope"), ask("insert into numbers values (1, 'dup')"), ping]),
     Scenario(
         "error-mid-result",
