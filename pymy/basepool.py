@@ -184,7 +184,7 @@ class BasePool:
             for core in self._cores.values():
                 for slot in core.slots:
                     if slot.link is not None:
-                        slot.link.abort()
+                        slot.link._drop()
 
     # -- talking to the cores
 

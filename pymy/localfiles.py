@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import io
 import os
@@ -51,7 +50,7 @@ class LocalFiles:
         Files are looked up, opened and read in threads: a pipe or a share may keep one waiting.
         """
         if not callable(self._policy):
-            async for piece in _threaded(await asyncio.to_thread(self.pieces, name)):
+            async for piece in _threaded(await _in_thread(self.pieces, name)):
                 yield piece
             return
         source = self._policy(name)
@@ -122,5 +121,11 @@ class LocalFiles:
 
 
 async def _threaded(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    while piece := await asyncio.to_thread(next, pieces, b""):
+    while piece := await _in_thread(next, pieces, b""):
         yield piece
+
+
+async def _in_thread(function: Callable[..., Any], *args: Any) -> Any:
+    import asyncio  # which a blocking program is spared
+
+    return await asyncio.to_thread(function, *args)

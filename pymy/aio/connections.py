@@ -190,6 +190,12 @@ class Connection(Transactional, Generic[Row]):
 
     def abort(self) -> None:
         """Close the socket at once, without a word; a running statement goes on at the server."""
+        transport = self._transport
+        self._drop()
+        if transport is not None and not self._is_forked:
+            transport.turn()
+
+    def _drop(self) -> None:
         transport, self._transport = self._transport, None
         if self._session.state is not CLOSED:
             self._session.move(CLOSED)
@@ -224,9 +230,11 @@ class Connection(Transactional, Generic[Row]):
     def __del__(self) -> None:
         transport = getattr(self, "_transport", None)
         if transport is not None:
-            if self.open and not self._is_forked:
-                warnings.warn(f"unclosed {self!r}: call close()", ResourceWarning, 2, self)
-            self.abort()
+            try:
+                if self.open and not self._is_forked:
+                    warnings.warn(f"unclosed {self!r}: call close()", ResourceWarning, 2, self)
+            finally:
+                self._drop()  # in any thread, in the midst of anything
 
     # -- statements
 

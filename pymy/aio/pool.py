@@ -8,13 +8,14 @@ import threading
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
 from contextlib import aclosing, asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
 from .. import err
 from ..basepool import Bucket, logger
 from ..constants import CR
 from ..options import Options
-from ..poolstate import PoolStats, Slot, Ticket
+from ..poolstate import Do, PoolStats, Slot, Ticket
 from ..poolsteps import PoolSteps
 from ..protocol.needs import Conversation
 from ..rows import Row, RowFactory
@@ -65,7 +66,7 @@ class Pool(PoolSteps, Generic[Row]):
     _clock: asyncio.TimerHandle | None = None
 
     def _prepare(self) -> None:
-        # within one thread it keeps nobody out, and costs less than no lock at all
+        # within one thread it keeps nobody out: connections may be released from others
         self._lock = threading.RLock()
         self._empty = asyncio.Event()
         self._cleaners: set[asyncio.Task[None]] = set()
@@ -108,16 +109,13 @@ class Pool(PoolSteps, Generic[Row]):
         if cleaning is None:
             done.set_result(None)
         else:
-            wake = _waker(done)
-            cleaning.add_done_callback(lambda task: wake())
+            cleaning.add_done_callback(lambda task: _finish(done))
         return done
 
     def _bring_back(self, conn: PooledConnection[Any]) -> asyncio.Task[None] | None:
         """Release a connection; None when nothing is left to be done behind the caller."""
         running = asyncio._get_running_loop()
-        if running is not None and running is not self._loop:
-            self._bind()
-        slot = self._take_back(conn, usable=running is not None)
+        slot = self._take_back(conn, usable=running is not None and running is self._loop)
         if slot is None:
             return None
         return self._spawn(self._carry(self._cleaning(slot)), self._cleaners)
@@ -260,8 +258,8 @@ class Pool(PoolSteps, Generic[Row]):
     def terminate(self) -> None:
         super().terminate()
         if self._loop is not None and not self._loop.is_closed():
-            for task in self._cleaners:  # else a hook that never ends would go on
-                task.cancel()
+            for task in list(self._cleaners):  # else a hook that never ends would go on
+                self._call(task.cancel)
 
     def __await__(self) -> Generator[Any, Any, Self]:
         return self.__aenter__().__await__()
@@ -318,11 +316,12 @@ class Pool(PoolSteps, Generic[Row]):
     async def _sleep(self, core: Bucket, ticket: Ticket) -> None:
         loop = asyncio.get_running_loop()
         waiter = loop.create_future()
-        ticket.wake = wake = _waker(waiter)
+        ticket.wake = partial(self._call, _finish, waiter)
         left = self._tell(core.patience, ticket)
-        timer = None if left is None else loop.call_later(left, wake)
+        timer = None if left is None else loop.call_later(left, _finish, waiter)
         try:
-            await waiter
+            if ticket.do is Do.WAIT:  # else another thread was faster
+                await waiter
         finally:
             ticket.wake = None
             if timer is not None:
@@ -337,7 +336,8 @@ class Pool(PoolSteps, Generic[Row]):
             await conn._run(conversation, seconds)  # which is cheaper
 
     def _discard(self, link: Any) -> None:
-        if link._session.usable() and self._loop is not None and self._loop.is_running():
+        running = asyncio._get_running_loop()
+        if link._session.usable() and running is not None and running is self._loop:
             self._spawn(link.ensure_closed(), self._leaving)
         else:
             link.abort()
@@ -356,7 +356,7 @@ class Pool(PoolSteps, Generic[Row]):
     def _shut(self) -> None:
         super()._shut()
         if self._clock is not None:
-            self._clock.cancel()
+            self._call(self._clock.cancel)
 
     def _bind(self) -> None:
         """Take the running loop for the pool's own; connections cannot move to another."""
@@ -371,8 +371,16 @@ class Pool(PoolSteps, Generic[Row]):
                 sent=False,
             )
 
+    def _call(self, function: Callable[..., object], *args: Any) -> None:
+        """Call what belongs to the loop: from outside of it, a connection may be released too."""
+        if self._loop is None or asyncio._get_running_loop() is self._loop:
+            function(*args)
+        else:
+            with suppress(RuntimeError):  # a closed loop waits for nothing
+                self._loop.call_soon_threadsafe(function, *args)
+
     def _idle_now(self) -> None:
-        self._empty.set()
+        self._call(self._empty.set)
 
     def _report_lost(self) -> None:
         # a destructor runs anywhere, even within the core
@@ -404,12 +412,9 @@ def _tick(pool: weakref.ref[Any]) -> None:
         found._keep_time()
 
 
-def _waker(waiter: asyncio.Future[None]) -> Callable[[], None]:
-    def wake() -> None:
-        if not waiter.done():
-            waiter.set_result(None)
-
-    return wake
+def _finish(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 async def _rows(cursor: Any) -> AsyncGenerator[Any, None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -42,11 +43,13 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         self, session: Session, options: Options, credentials: Callable[[], Credentials]
     ) -> None:
         self.loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         super().__init__(None, loop=self.loop)  # type: ignore[arg-type]
         self.session = session
         self.options = options
         self._credentials = credentials
         self.local = False
+        self._socket: socket.socket | None = None
         self._link: asyncio.Transport | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._aborted = False
@@ -68,6 +71,7 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
     async def take(self, sock: socket.socket) -> None:
         """Use a connected socket; the transport owns it from now on."""
         sock.setblocking(False)
+        self._socket = sock
         self.session.local = self.local = sock.family == getattr(socket, "AF_UNIX", None)
         if self.local:
             await self.loop.create_unix_connection(lambda: self, sock=sock)
@@ -214,7 +218,7 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         # kept: a writer that goes away closes its link
         self._writer = asyncio.StreamWriter(self.link, self, None, self.loop)
         try:
-            context: Any = kept_context(options)
+            context = kept_context(options)
             if context is None:
                 context = await asyncio.to_thread(build_context, options)
             await self._writer.start_tls(context, server_hostname=name)
@@ -406,23 +410,40 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         return not is_readable(self.sock)  # the loop may not have had the time to look
 
     def abort(self) -> None:
-        """Close the link at once; nothing is sent."""
+        """Close the link at once, from any thread; nothing is sent. It runs no loop: ``turn()``."""
+        loop = self.loop
+        here = asyncio._get_running_loop() is loop
+        elsewhere = loop.is_running() or threading.get_ident() != self._thread
+        if elsewhere and not here and not loop.is_closed():
+            with suppress(RuntimeError):  # closed meanwhile
+                loop.call_soon_threadsafe(self.abort)
+            if not loop.is_running():  # and perhaps never again
+                self._shut_down()
+            return
         if self.session.need is not DONE:
             self.session.cut()
-        if self._helper is not None:
-            self._helper.cancel()
-        self._wake()
         self._aborted = True
-        if self._link is None or self._link.is_closing():
-            return
-        if self.loop.is_closed():
-            with suppress(OSError, TypeError):  # uvloop's has no shutdown(): its loop closed it
-                self.sock.shutdown(socket.SHUT_RDWR)
-            return
-        self._link.abort()
-        if asyncio._get_running_loop() is None:
-            # the loop has no turn to come in which it would close the socket
-            self.loop.run_until_complete(asyncio.sleep(0))
+        if not loop.is_closed():
+            if self._helper is not None:
+                self._helper.cancel()
+            self._wake()
+            if self._link is not None:
+                self._link.abort()
+        if not here:
+            self._shut_down()
+
+    def _shut_down(self) -> None:
+        """Let the server know although no loop closes the socket."""
+        if self._socket is not None:
+            with suppress(OSError):  # closed already
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def turn(self) -> None:
+        """Let a loop that stands still close the socket; never from a destructor."""
+        loop = self.loop
+        ours = asyncio._get_running_loop() is None and threading.get_ident() == self._thread
+        if ours and not (loop.is_closed() or loop.is_running()):
+            loop.run_until_complete(asyncio.sleep(0))
 
 
 def _cancel_again(task: asyncio.Task[Any] | None) -> None:

@@ -8,6 +8,9 @@ import gc
 import os
 import select
 import socket
+import sys
+import threading
+import time
 import warnings
 from pathlib import Path
 
@@ -90,7 +93,8 @@ def test_own_socket(run, server, tcp_dsn):
 
 
 def test_own_unix_socket(run, server):
-    """Its kind decides, not the address in the options; a kill goes the same way."""
+    """Its kind decides, not the address in the options. Where it leads to nobody knows: a kill,
+    with the password, goes nowhere."""
     if not server.unix_socket:
         pytest.skip("this server has no unix socket")
 
@@ -101,8 +105,8 @@ def test_own_unix_socket(run, server):
         await conn.connect(sock)
         assert conn._session.local
         with pytest.raises(pymy.OperationalError):
-            await conn.execute("select sleep(30)", timeout=0.2)
-        assert await one(conn) == 1
+            await conn.execute("select sleep(1)", timeout=0.2)
+        assert await one(conn) == 1  # behind the answer, which was waited for
         await conn.ensure_closed()
 
     run(main())
@@ -275,6 +279,78 @@ def test_close_needs_no_running_loop(server, dsn, gone):
     assert len(gc.garbage) == before
 
 
+@pytest.mark.parametrize("how", ["close", "collect"])
+@pytest.mark.parametrize("debug", [False, True])
+def test_closed_from_another_thread(dsn, gone, how, debug, monkeypatch):
+    """The loop is told in its own way; asyncio's debug mode raises over any other."""
+    unraisable = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+
+    async def main():
+        conn = await pymy.aio.connect(dsn)
+        thread = conn.thread_id()
+        if how == "close":
+            await asyncio.to_thread(conn.close)
+            assert conn.closed
+        else:
+            conn.cycle = conn
+            gc.disable()
+            del conn
+            with pytest.warns(ResourceWarning, match="unclosed"):
+                await asyncio.to_thread(gc.collect)
+        while not await asyncio.to_thread(gone, thread):
+            await asyncio.sleep(0.01)
+
+    try:
+        asyncio.run(main(), debug=debug)
+    finally:
+        gc.enable()
+    assert unraisable == []
+
+
+def test_a_statement_whose_connection_another_thread_closes(run, dsn):
+    async def main():
+        conn = await pymy.aio.connect(dsn)
+        running = asyncio.create_task(conn.execute("select sleep(30)"))
+        await asyncio.sleep(0.1)
+        await asyncio.to_thread(conn.close)
+        with pytest.raises(pymy.OperationalError, match="interrupted"):
+            await running
+
+    run(main())
+
+
+@pytest.mark.parametrize("where", ["here", "another thread"])
+@pytest.mark.parametrize("how", ["close", "drop"])
+def test_a_loop_that_stands_still(dsn, gone, how, where):
+    """A destructor runs no loop; the server hears of the end all the same."""
+    loop = asyncio.new_event_loop()
+    held = [loop.run_until_complete(pymy.aio.Connection(dsn)._connected())]
+    thread = held[0].thread_id()
+    turns = []
+    loop.call_soon(turns.append, "turn")
+
+    def end():
+        if how == "close":
+            held[0].close()
+        held.clear()
+        gc.collect()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        if where == "here":
+            end()
+        else:
+            other = threading.Thread(target=end)
+            other.start()
+            other.join()
+        assert turns == (["turn"] if (how, where) == ("close", "here") else [])
+        while not gone(thread):
+            time.sleep(0.01)
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+
+
 def test_a_loop_that_is_closed_already(dsn, gone):
     loop = asyncio.new_event_loop()
     conn = loop.run_until_complete(pymy.aio.Connection(dsn)._connected())
@@ -361,7 +437,8 @@ def test_a_slow_file_keeps_nobody_waiting(run, dsn, set_global, tmp_path, handed
         os.mkfifo(tmp_path / name)
         # reading waits for what is written here, or for its close
         numbers.append(os.open(tmp_path / name, os.O_RDWR))
-    policy = (lambda name: Path(os.fsdecode(name)).open("rb")) if handed else [tmp_path]  # noqa: SIM115
+    opened = lambda name: Path(os.fsdecode(name)).open("rb")  # noqa: E731, SIM115 - closed by pymy
+    policy = opened if handed else [tmp_path]
     options = {"local_infile": policy, "autocommit": True}
     load = f"load data local infile '{tmp_path}/%s' into table t"
 

@@ -345,6 +345,41 @@ def test_one_loop(dsn, run):
     run(second)
 
 
+@pytest.mark.parametrize("where", ["thread", "loop"])
+@pytest.mark.parametrize("how", ["release", "close"])
+def test_released_outside_of_the_loop(dsn, balanced, where, how):
+    """It is closed, and whoever waits gets its place."""
+
+    async def main():
+        async with Pool(dsn, max_size=1, acquire_timeout=60) as pool:
+            conn = await pool.acquire()
+            await conn.execute("set @x = 1")
+            waiting = asyncio.create_task(pool.execute("select @x"))
+            await until(lambda: pool.stats().waiting)
+
+            async def elsewhere():
+                released = getattr(conn, how)()
+                if released is not None:
+                    await released
+
+            if where == "loop":
+                await asyncio.to_thread(asyncio.run, elsewhere())
+            else:
+                await asyncio.to_thread(getattr(conn, how))
+            assert await (await waiting).fetchone() == (None,)
+            with pytest.raises(pymy.InterfaceError, match="went back"):
+                await conn.ping()
+            await until(lambda: pool.stats().idle)
+            assert pool.stats().connected == 2
+            balanced(pool.stats())
+
+    async def bounded():
+        async with asyncio.timeout(120):
+            await main()
+
+    asyncio.run(bounded(), debug=True)
+
+
 def test_close(dsn, run, caplog):
     async def main():
         pool = Pool(dsn, max_size=1, acquire_timeout=60)
