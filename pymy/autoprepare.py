@@ -10,7 +10,14 @@ from .protocol.needs import Conversation
 from .protocol.params import LONG_BLOB, UNSIGNED, LongData, bind
 from .protocol.query import query
 from .protocol.result import Result
-from .protocol.statementcache import MUCH, Entry, StatementCache, preparable, run_prepared
+from .protocol.statementcache import (
+    LONGEST_TEXT,
+    MUCH,
+    Entry,
+    StatementCache,
+    preparable,
+    run_prepared,
+)
 from .sql import ParamStyle, in_order, interpolate, template
 
 if TYPE_CHECKING:
@@ -41,7 +48,7 @@ def executing(
     cache = session.statements
     assert cache is not None
     entry = None
-    if isinstance(sql, str):
+    if isinstance(sql, str) and len(sql) <= LONGEST_TEXT:
         key = (sql, args is None, session.schema, connection._context)
         entry = cache.find(key) or cache.add(key, _entry(connection, cache, sql, args))
         result = yield from _prepared(cursor, connection, key, entry, sql, args)

@@ -86,13 +86,6 @@ class BaseConnection(err.Classes):
         """Make an unbuffered cursor whose rows are as those of ``cursorclass``."""
         raise NotImplementedError
 
-    def _cursor_for(self, statement: Any, *, stream: bool = False) -> Any:
-        """Make the cursor that holds a prepared statement's result."""
-        factory = statement.row_factory
-        cursor = self._stream_cursor(factory) if stream else self._make_cursor(None, factory)
-        cursor._start()
-        return cursor
-
     # -- conversion in both directions
 
     def _take_converters(self, conv: Mapping[Any, Any] | None) -> None:

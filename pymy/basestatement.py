@@ -78,6 +78,15 @@ class BaseStatement(err.Classes, Generic[Conn, Row]):
         if prepared is not None:
             prepared.close()
 
+    def _cursor(self, *, stream: bool = False) -> Any:
+        """Make the cursor that holds a result."""
+        connection, factory = self.connection, self.row_factory
+        cursor = (
+            connection._stream_cursor(factory) if stream else connection._make_cursor(None, factory)
+        )
+        cursor._start()
+        return cursor
+
     def _open(self) -> Prepared:
         if self._prepared is None:
             raise err.InterfaceError(

@@ -38,7 +38,7 @@ class Statement(BaseStatement["Connection[Any]", Row]):
         in text only (a list, ``sql.Raw``): nothing was sent. Server's errors leave the connection
         usable. A statement the server forgot is prepared again, once.
         """
-        cursor: Cursor[Row] = self.connection._cursor_for(self)
+        cursor: Cursor[Row] = self._cursor()
         self.connection._run(self._executing(cursor, args), timeout)
         return cursor
 
@@ -53,7 +53,7 @@ class Statement(BaseStatement["Connection[Any]", Row]):
 
     def stream(self, args: Any = None, *, timeout: float | None = None) -> Iterator[Row]:
         """Iterate over the result in flat memory. See ``Connection.stream``."""
-        with self.connection._cursor_for(self, stream=True) as cursor:
+        with self._cursor(stream=True) as cursor:
             self.connection._run(self._executing(cursor, args), timeout)
             yield from cursor
 

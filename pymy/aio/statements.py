@@ -33,7 +33,7 @@ class Statement(BaseStatement["Connection[Any]", Row]):
         return Running(self._executed(args, timeout, False), rows_of)
 
     async def _executed(self, args: Any, timeout: float | None, stream: bool) -> Any:
-        cursor = self.connection._cursor_for(self, stream=stream)
+        cursor = self._cursor(stream=stream)
         await self.connection._run(self._executing(cursor, args), timeout)
         return cursor
 

@@ -51,7 +51,7 @@ DRAIN_SECONDS = 0.1
 LARGE_STATEMENT = 1 << 20
 # What a prepared statement keeps as it was when it was prepared: SQL mode, charset, schema.
 SETTING = re.compile(
-    rb"(?:^|;)(?:\s+|/\*.*?\*/|/\*M?!\d*|--\s[^\n]*\n|#[^\n]*\n)*(?:SET|USE)\b",
+    rb"(?:^|;)(?>\s|/\*M?!\d*|/\*.*?\*/|--[^\n]*\n|#[^\n]*\n)*+(?:SET|USE)\b",
     re.IGNORECASE | re.DOTALL,
 )
 

@@ -28,20 +28,22 @@ from pymy.sql import Template
 
 # Texts that are counted; a program that builds its SQL makes no end of them.
 TEXTS_KEPT = 1000
-LONGEST_TEXT = 1 << 16
+LONGEST_TEXT = 8192
 # An answer above this is read faster in binary.
 MUCH = 64 * 1024
 
-_SPACE = r"(?:\s+|/\*[^!].*?\*/|--\s[^\n]*(?:\n|\Z)|#[^\n]*(?:\n|\Z))*"
+_SPACE = r"(?>\s|/\*[^!].*?\*/|--[^\n]*\n|#[^\n]*\n)*+"
 _PREPARABLE = re.compile(
     rf"{_SPACE}\(*(SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH)\b", re.IGNORECASE | re.DOTALL
 )
 # What is told by the answer before: preparing would be one. Variables have the types of the moment.
-_LOOKS_BACK = re.compile(r"@|\b(?:FOUND_ROWS|ROW_COUNT|GET_LOCK)\s*\(", re.IGNORECASE)
+_LOOKS_BACK = re.compile(r"@|\b(?:FOUND_ROWS|ROW_COUNT)\s*\(", re.IGNORECASE)
 # Where a literal number is a column's position and a parameter is not.
-_POSITION = re.compile(r"\bBY\b(?:(?!\b(?:LIMIT|HAVING|WHERE|ROWS|RANGE)\b).)*\?", re.IGNORECASE)
+_POSITION = re.compile(
+    r"\bBY\b(?:(?!\b(?:LIMIT|HAVING|WHERE|ROWS|RANGE)\b).)*\?", re.IGNORECASE | re.DOTALL
+)
 # A parameter that gives a column its type, and its name.
-_SELECTED = re.compile(r"\bSELECT\b(?:(?!\bFROM\b).)*\?", re.IGNORECASE)
+_SELECTED = re.compile(r"\bSELECT\b(?:(?!\bFROM\b).)*\?", re.IGNORECASE | re.DOTALL)
 # One that the grammar of text takes only as digits.
 _LIMIT = re.compile(r"\b(?:LIMIT|OFFSET)\s+(?:\d+\s*,\s*|\?\s*,\s*)?\Z", re.IGNORECASE)
 # The answers to a PREPARE behind which the text is tried: what the grammar takes as a literal only,
@@ -84,8 +86,8 @@ class StatementCache:
         return self.entries.get(key)
 
     def add(self, key: Key, entry: Entry) -> Entry:
-        if len(self.entries) >= TEXTS_KEPT:
-            self.drop(next(iter(self.entries)))
+        if len(self.entries) >= TEXTS_KEPT + self.size:
+            self.drop(next(each for each in self.entries if each not in self.live))
         self.entries[key] = entry
         return entry
 
@@ -134,12 +136,11 @@ def preparable(marked: Template, counted: int, *, mode: str, mariadb: bool) -> b
     MySQL gives a parameter the type its place suggests, and converts the value: there "auto" leaves
     texts with parameters alone, and "always" those that select one.
     """
-    text = marked.text.replace("\n", " ")
+    text = marked.text
     return (
         marked.size == counted
         and marked.size <= MOST_PARAMETERS
         and not marked.places
-        and len(text) <= LONGEST_TEXT
         and _PREPARABLE.match(text) is not None
         and _LOOKS_BACK.search(text) is None
         and (not marked.size or _POSITION.search(text) is None)
