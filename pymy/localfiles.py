@@ -126,6 +126,6 @@ async def _threaded(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def _in_thread(function: Callable[..., Any], *args: Any) -> Any:
-    import asyncio  # which a blocking program is spared
+    import asyncio  # which blocking programs need not load
 
     return await asyncio.to_thread(function, *args)

@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -358,9 +358,32 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         if self.options.on_cancel == "close" or not self.session.abandon():
             return False
         # not create_task(): with asyncio.eager_task_factory it would run before it is assigned
-        self._cleaner = asyncio.Task(self._clean(), loop=self.loop)
+        self._cleaner = asyncio.Task(self._clean_up(), loop=self.loop)
         self._cleaner.add_done_callback(self._cleaned)
         return True
+
+    async def _clean_up(self) -> None:
+        """Clean, or close when the loop ends first."""
+        end: Any = self._ending()
+        await anext(end)
+        try:
+            await self._clean()
+        finally:
+            if not end.ag_running:
+                await end.aclose()
+
+    async def _ending(self) -> AsyncGenerator[None, None]:
+        """Be told of the loop's end, which closes its generators.
+
+        asyncio.run() cancels the tasks it finds, and a statement's cleaner begins only then.
+        """
+        try:
+            yield
+        finally:
+            cleaner = self._cleaner
+            if cleaner is not None and cleaner is not asyncio.current_task():
+                cleaner.cancel()
+                await asyncio.wait([cleaner])
 
     async def _clean(self) -> None:
         """Bring an abandoned statement to its end, or close after ``cancel_timeout``."""

@@ -351,6 +351,35 @@ def test_a_loop_that_stands_still(dsn, gone, how, where):
         loop.close()
 
 
+@pytest.mark.parametrize("policy", ["kill", "drain"])
+@pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
+def test_the_loop_ends_over_a_statement(dsn, policy, kind, caplog):
+    """asyncio.run() cancels the statement, and ends before a clean-up can."""
+    factory = None
+    if kind == "uvloop":
+        factory = pytest.importorskip("uvloop", reason="uvloop is not installed").new_event_loop
+
+    async def main():
+        conn = await pymy.aio.connect(dsn, on_cancel=policy)
+        running = asyncio.create_task(conn.execute("select sleep(30)"))
+        await asyncio.sleep(0.1)
+        return conn, running
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        conn, running = runner.run(main())
+        transport = conn._transport
+    assert running.cancelled()
+    assert not transport.is_cleaning
+    if policy == "drain":  # a kill may have been faster
+        assert not conn.open
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # asyncio's: it was not closed
+        conn.close()
+        del conn, transport, running
+        gc.collect()
+    assert "Task was destroyed" not in caplog.text
+
+
 def test_a_loop_that_is_closed_already(dsn, gone):
     loop = asyncio.new_event_loop()
     conn = loop.run_until_complete(pymy.aio.Connection(dsn)._connected())
