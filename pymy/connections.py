@@ -435,8 +435,10 @@ class Connection(Transactional, Generic[Row]):
     def reset(self) -> None:
         """Give the session its first state back: rollback, variables, temporary tables, charset.
 
-        The schema is again the one of the options. Sends COM_RESET_CONNECTION, the first statement,
-        COM_INIT_DB and ``init_command``: a round trip each. On servers without the reset, and to
+        The schema is again the one of the options, the roles are those of the login. Sends
+        COM_RESET_CONNECTION, the first statement, COM_SET_OPTION if multi statements were switched,
+        SET ROLE where the account has roles (the first time it asks), COM_INIT_DB and
+        ``init_command``: a round trip each. On servers without the reset, and to
         leave a schema for none, the login is repeated.
         Raises OperationalError 1049 when the schema is gone; the connection is closed then.
         """

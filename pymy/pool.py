@@ -168,7 +168,8 @@ class Pool(PoolSteps, Generic[Row]):
         lock wait that took too long (errors whose ``retry`` is QUERY or TRANSACTION) it is run
         again: it was the whole of its transaction, but for a CALL with autocommit on.
 
-        timeout: seconds for the statement, as in ``Connection.execute``.
+        timeout: seconds for the statement, its other results and its commit together, each time it
+            is run, as in ``Connection.execute``.
         retries: how often it is run again, instead of ``retry_queries``.
         """
         cursor: Cursor[Row] = self._carry(self._executing(query, args, dsn, timeout, retries))

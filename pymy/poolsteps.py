@@ -6,6 +6,7 @@ call it and are there, tasks await what it returns. So every order of events is 
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from copy import copy
 from functools import partial
@@ -24,7 +25,7 @@ from .protocol.query import discard
 from .protocol.resetting import ResetWays
 from .protocol.state import READY
 from .protocol.transactions import run
-from .waiting import Steps
+from .waiting import Deadline, Steps
 
 if TYPE_CHECKING:
     from .basetransactions import BaseTransactional
@@ -91,6 +92,9 @@ class PoolSteps(BasePool):
         try:
             yield partial(self._dial, conn, self._within(core.options, ticket))
             yield from self._greeting(conn)
+            if conn.in_transaction:
+                left = self._within(core.options, ticket).connect_timeout
+                yield partial(conn._run, conn._ending("COMMIT"), left)
         except err.Error as exc:
             conn.abort()
             self._tell(core.failed, ticket, exc)
@@ -112,8 +116,6 @@ class PoolSteps(BasePool):
         conn._transport.options = conn._options  # instead of those with this connect's time
         if self._on_connect is not None:
             yield partial(self._on_connect, conn)
-            if conn.in_transaction:
-                yield conn.commit
 
     def _lining_up(self, core: Bucket, ticket: Ticket) -> Steps[None]:
         if self._on_wait is not None:
@@ -156,6 +158,8 @@ class PoolSteps(BasePool):
                 if self.reset_on_release:
                     conn._renew_session()
                     yield from self._greeting(conn)
+                    if conn.in_transaction:
+                        yield partial(self._tidy, conn, conn._ending("COMMIT"))
             clean = conn._session.state is READY  # its next user looks at the line
         except (err.Error, TimeoutError):
             pass
@@ -181,13 +185,14 @@ class PoolSteps(BasePool):
             executed = several = False
             try:
                 cursor = conn.cursor(buffered(conn.cursorclass))
+                deadline = Deadline(timeout, "timeout")
                 yield partial(cursor.execute, query, args, timeout=timeout)
                 executed = True
                 several = conn._session.state is not READY
                 if several:  # an error among the other results must be heard
-                    yield partial(conn._run, discard(conn._session))
+                    yield partial(conn._run, discard(conn._session), remaining(deadline))
                 if conn.in_transaction:
-                    yield conn.commit
+                    yield partial(conn._run, conn._ending("COMMIT"), remaining(deadline))
                 return cursor
             except err.Error as exc:
                 # with several statements, those before it may be committed
@@ -227,6 +232,11 @@ class Attempts:
             return not error.sent and not executed and self._connections >= 0
         self._retries -= 1
         return error.retry in (err.Retry.QUERY, err.Retry.TRANSACTION) and self._retries >= 0
+
+
+def remaining(deadline: Deadline) -> float | None:
+    """Return the seconds left; a moment when there are none, as an answer may be there already."""
+    return None if deadline.at is None else max(deadline.at - time.monotonic(), 0.001)
 
 
 def hurried(options: Options, seconds: float) -> Options:

@@ -230,7 +230,12 @@ class Stepping:
         seconds: float | None,
         deadline: Deadline | None,
     ) -> Steps[T]:
-        """Repeat a call until it need not wait; ``seconds`` and the deadline bound the waiting."""
+        """Repeat a call until it need not wait; ``seconds`` and the deadline bound the waiting.
+
+        Behind a wait it is tried once more when the time is over: a slow loop may be what took it.
+        """
+        if deadline is not None:
+            deadline.left()  # a server that never stops sending leaves nothing to wait for
         until: float | None = None
         first = True
         while True:

@@ -162,6 +162,14 @@ def handshake_head(session: Session, options: Options) -> bytes:
 
 
 def upgrade_to_tls(session: Session, options: Options) -> Conversation[None]:
+    refuse_plaintext(session)
+    session.put(handshake_head(session, options))
+    yield Need.TLS
+    refuse_plaintext(session)  # the client speaks first within TLS
+    session.tls = True
+
+
+def refuse_plaintext(session: Session) -> None:
     if session.inbox.start != session.inbox.end:
         raise err.OperationalError(
             CR.CR_SSL_CONNECTION_ERROR,
@@ -169,9 +177,6 @@ def upgrade_to_tls(session: Session, options: Options) -> Conversation[None]:
             "was about to start. Nothing secret was sent; check the network",
             fatal=True,
         )
-    session.put(handshake_head(session, options))
-    yield Need.TLS
-    session.tls = True
 
 
 def handshake_response(

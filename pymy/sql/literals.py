@@ -165,8 +165,12 @@ class LiteralContext:
             _refuse_surrogates(value)
         if "\\" not in value:
             return "'" + value.replace("'", "''") + "'"
-        codec = "utf-8" if self.charset.startswith("utf8") else self.encoding
-        return f"_{self.charset} X'{encode(value, codec).hex()}'"
+        charset, codec = self.charset, self.encoding
+        if charset.startswith("utf8"):
+            codec = "utf-8"
+            if max(value) > "\uffff":  # a character of four bytes, with which utf8mb3 gives 1300
+                charset = "utf8mb4"
+        return f"_{charset} X'{encode(value, codec).hex()}'"
 
     def refuse_unsafe(self, text: str, what: str = "names") -> None:
         """Raise NotSupportedError for text whose bytes may hold a quote or backslash of others."""

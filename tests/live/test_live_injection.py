@@ -170,6 +170,15 @@ def test_connections_of_other_charsets(connect):
             assert conn.execute("select %s", (text,)).fetchone() == (text,)
 
 
+def test_characters_that_utf8mb3_lacks(connect):
+    conn = connect(sql_mode="NO_BACKSLASH_ESCAPES", charset="utf8mb3")
+    conn.query("create table t (a varchar(20) character set utf8mb4)")
+    for text in ("\\😀", "\\ä"):
+        conn.execute("insert into t values (%s)", (text,))
+        assert conn.execute("select hex(a) from t").fetchone() == (text.encode().hex().upper(),)
+        conn.query("delete from t")
+
+
 def test_a_tenants_trigger_shows_no_other_database(server, connect, db, account):
     """The whole attack: a trigger of one tenant, then its search text."""
     admin = connect(autocommit=True)

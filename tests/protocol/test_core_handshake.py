@@ -286,6 +286,21 @@ def test_p29_p30_plaintext_before_tls(mode: SSLMode, injected: bytes) -> None:
     assert session.state is State.BROKEN
 
 
+def test_plaintext_while_tls_starts() -> None:
+    """Received by a transport that reads ahead: it must not be taken for what came within TLS."""
+    session = new_session()
+    session.start(connect(session, options(ssl_mode=SSLMode.REQUIRED), credentials()))
+    for data in (framed(greeting(), 0), framed(ok(), 2)):
+        session.space()[: len(data)] = data
+        session.filled(len(data))
+    assert session.sent(36) is Need.TLS
+    session.resume()
+    with pytest.raises(err.OperationalError, match="plaintext behind its greeting"):
+        session.result()
+    assert (session.tls, session.state) == (False, State.BROKEN)
+    assert not session.output()
+
+
 def test_tls_that_fails() -> None:
     session = new_session()
     session.start(connect(session, options(ssl_mode=SSLMode.REQUIRED), credentials()))

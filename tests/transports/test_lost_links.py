@@ -31,7 +31,16 @@ from scripted import (
     silence,
     wait,
 )
-from server_packets import PING, QUERY, QUIT, framed, number, text
+from server_packets import (
+    MORE_RESULTS,
+    PING,
+    QUERY,
+    QUIT,
+    framed,
+    number,
+    ok_packet,
+    text,
+)
 
 import pymy
 from pymy import cursors
@@ -215,6 +224,35 @@ def test_timeout_of_one_call_holds_for_drips():
     with Server(*asked(HEAD, drip)) as server:
         conn = server.connect(on_cancel="close")
         lost(lambda: conn.execute(SQL, timeout=0.2), r" timeout=0\.2")
+
+
+def flood(packet):
+    """Send packets without an end, as fast as they are taken."""
+
+    def run(peer):
+        try:
+            while True:
+                peer.send(*[packet] * 1024)
+        except OSError:
+            return
+
+    return run
+
+
+def test_timeout_of_one_call_holds_for_floods():
+    """There is always something to receive, so that nothing is ever waited for."""
+    with Server(*asked(HEAD, flood(text("1")))) as server:
+        conn = server.connect(on_cancel="close")
+        lost(lambda: conn.execute(SQL, timeout=0.2), r" timeout=0\.2")
+
+
+def test_connect_timeout_holds_for_floods():
+    more = ok_packet(MORE_RESULTS)
+    with Server(greet(), login(), query("do 1"), flood(more)) as server:
+        lost(
+            lambda: server.connect(init_command="do 1", connect_timeout=0.3),
+            r" connect_timeout=0\.3",
+        )
 
 
 def test_timeout_of_one_call_does_not_outlive_it():
