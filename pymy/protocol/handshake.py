@@ -280,6 +280,7 @@ def change_user(session: Session, options: Options, credentials: Credentials) ->
         https://mariadb.com/docs/server/reference/clientserver-protocol/2-text-protocol/com_change_user
     """
     assert session.greeting is not None
+    session.indivisible = True
     if session.mariadb and session.greeting.version >= (10, 0, 5):
         try:  # else a user without a default role would have the one of the user before
             yield from query(session, b"SET ROLE NONE")
@@ -288,7 +289,6 @@ def change_user(session: Session, options: Options, credentials: Credentials) ->
                 exc.fatal = True
                 raise
     yield from begin(session)
-    session.indivisible = True
     login = Login(session, options, credentials.passwords)
     auth = login.begin(session.greeting.auth_plugin, session.greeting.nonce)
     parts = [
