@@ -72,10 +72,25 @@ def shop(server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
             conn.execute(statement)
 
 
+@pytest.fixture
+def stand_ins_end() -> Iterator[None]:
+    """Give other tests the drivers back for which a document puts pymy."""
+
+    def drivers() -> dict[str, ModuleType]:
+        names = {"MySQLdb", "_mysql", "pymysql", "aiomysql"}
+        return {name: each for name, each in sys.modules.items() if name.split(".")[0] in names}
+
+    before = drivers()
+    yield
+    for name in drivers():
+        del sys.modules[name]
+    sys.modules.update(before)
+
+
 @pytest.mark.live
 @pytest.mark.parametrize("path", RUN, ids=lambda path: path.stem)
 def test_python_blocks(
-    path: Path, server: Any, shop: None, monkeypatch: pytest.MonkeyPatch
+    path: Path, server: Any, shop: None, stand_ins_end: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started = {name for block in PYTHON[path] for name in _STARTS.findall(block.text)}
     if started and server.flavour not in started:
