@@ -153,6 +153,11 @@ def _key(options: Options) -> tuple[object, ...]:
     return (options.ssl_mode, *stamps, options.ssl_key_password, options.ssl_cipher)
 
 
+def server_name(options: Options, local: bool) -> str:
+    """Return the name to send as SNI and to check the certificate against."""
+    return options.ssl_server_hostname or ("localhost" if local else options.host)
+
+
 def not_started(error: Exception) -> str:
     """Return the text for a TLS handshake that failed, with the options to look at."""
     advice = "See the ssl options"

@@ -23,8 +23,8 @@ from .protocol import stopping
 from .protocol.handshake import Credentials
 from .protocol.needs import Conversation, Need
 from .protocol.session import Session
-from .tls import build_context, not_started
-from .waiting import Deadline, Steps, Waiting, finish, remaining, unsent
+from .tls import build_context, not_started, server_name
+from .waiting import Deadline, Steps, Waiting, finish, remaining, unanswered, unsent
 
 T = TypeVar("T")
 
@@ -240,13 +240,8 @@ class SocketTransport:
         if name == "timeout" and not reading and session.retract():
             raise unsent(Deadline(seconds, name)) from exc
         if reading and session.state is BUSY and self._can_let_go(session):
-            raise err.OperationalError(
-                CR.CR_QUERY_TIMEOUT,
-                f"No answer within {name}={seconds:g} s. The connection stays usable; the "
-                f"statement is left to on_cancel={self.options.on_cancel!r}",
-                fatal=False,
-                sent=session.bytes_sent > 0,
-            ) from exc
+            sent = session.bytes_sent > 0
+            raise unanswered(name, seconds, self.options.on_cancel, sent) from exc
         return session.lost(f"timed out, {name}={seconds:g} s", exc)
 
     def _can_let_go(self, session: Session) -> bool:
@@ -266,7 +261,7 @@ class SocketTransport:
     def wrap(self) -> ssl.SSLSocket:
         """Put TLS around the socket; its handshake is still to come."""
         options = self.options
-        name = options.ssl_server_hostname or ("localhost" if self.local else options.host)
+        name = server_name(options, self.local)
         # kept before the handshake, so that whatever interrupts that finds the socket to close
         self.sock = wrapped = build_context(options).wrap_socket(
             self.sock, server_hostname=name, do_handshake_on_connect=False

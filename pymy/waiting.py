@@ -48,6 +48,17 @@ def unsent(deadline: Deadline) -> err.OperationalError:
     )
 
 
+def unanswered(name: str, seconds: float, on_cancel: str, sent: bool) -> err.OperationalError:
+    """Make the error for a call that waited for its answer in vain, and leaves its statement."""
+    return err.OperationalError(
+        CR.CR_QUERY_TIMEOUT,
+        f"No answer within {name}={seconds:g} s. The connection stays usable; the "
+        f"statement is left to on_cancel={on_cancel!r}",
+        fatal=False,
+        sent=sent,
+    )
+
+
 class Deadline:
     """A moment after which a call gives up; ``name`` and ``seconds`` are for the error."""
 

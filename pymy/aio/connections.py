@@ -82,25 +82,28 @@ class Connection(Transactional, Generic[Row]):
 
     async def _connected(self) -> Self:
         if not self.open:
-            await self._in_turn()
-            try:
-                if not self.open:  # still: another task may have been first
-                    await self._connect(self._live)
-            finally:
-                self._turns.leave()
+            await self._opened()
         return self
 
     # -- link
 
     async def connect(self, sock: Any = None) -> None:
         """Connect, also again after ``close()``."""
+        if not await self._opened(sock):
+            raise err.InterfaceError(
+                CR.CR_BAD_PARAMETER, "The connection is open already: close() it first"
+            )
+
+    async def _opened(self, sock: Any = None) -> bool:
+        """Connect in turn; False when it is open, perhaps by another task that was first."""
         await self._in_turn()
         try:
             if self.open:
-                raise err.InterfaceError(
-                    CR.CR_BAD_PARAMETER, "The connection is open already: close() it first"
-                )
+                return False
+            if self._transport is not None:
+                self.abort()
             await self._connect(self._live, sock)
+            return True
         finally:
             self._turns.leave()
 
@@ -354,13 +357,7 @@ class Connection(Transactional, Generic[Row]):
         except err.Error:
             if not reconnect or self.open:
                 raise
-            await self._in_turn()
-            try:
-                if not self.open:  # still: another task may have been first
-                    self.abort()
-                    await self._connect(self._live)
-            finally:
-                self._turns.leave()
+            await self._opened()
 
     async def select_db(self, db: str) -> None:
         """Change the default schema (COM_INIT_DB)."""

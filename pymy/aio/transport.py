@@ -21,9 +21,9 @@ from ..protocol.handshake import Credentials
 from ..protocol.needs import DONE, FILE, READ, TLS, WRITE, Conversation, Need
 from ..protocol.session import Session
 from ..protocol.state import BROKEN, CLOSED
-from ..tls import build_context, kept_context, not_started
+from ..tls import build_context, kept_context, not_started, server_name
 from ..transport import is_readable
-from ..waiting import Deadline
+from ..waiting import Deadline, unanswered
 from .dialling import dial_address
 
 T = TypeVar("T")
@@ -214,7 +214,7 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
 
     async def _start_tls(self) -> None:
         options = self.options
-        name = options.ssl_server_hostname or ("localhost" if self.local else options.host)
+        name = server_name(options, self.local)
         # kept: a writer that goes away closes its link
         self._writer = asyncio.StreamWriter(self.link, self, None, self.loop)
         try:
@@ -313,13 +313,7 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         if name == "write_timeout" or not self._let_go():
             self.session.lost(f"timed out, {name}={seconds:g} s")
             return
-        raise err.OperationalError(
-            CR.CR_QUERY_TIMEOUT,
-            f"No answer within {name}={seconds:g} s. The connection stays usable; the "
-            f"statement is left to on_cancel={self.options.on_cancel!r}",
-            fatal=False,
-            sent=self.session.bytes_sent > 0,
-        )
+        raise unanswered(name, seconds, self.options.on_cancel, self.session.bytes_sent > 0)
 
     def _look(self, deadline: Deadline | None) -> None:
         """Wake the caller when its time is over or the link stands still; else look again then."""

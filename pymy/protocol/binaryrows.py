@@ -34,11 +34,11 @@ from pymy.protocol.layouts import (
 )
 from pymy.protocol.rows import (
     COLUMNS_BETWEEN_CUTS,
-    NARROW,
-    WIDEST_COMPILED,
     Batch,
     Row,
     RowDecoder,
+    Shared,
+    compile_loop,
     unconverted,
 )
 from pymy.protocol.wire import Reader, malformed
@@ -232,50 +232,22 @@ def compile_binary_batch(columns: Sequence[BinaryKind], check_sequence: bool) ->
     scope: dict[str, Any] = {}
     writer = _Writer(columns, scope)
     full, sparse = writer.full(), writer.sparse()
-    row = "".join(f"v{number}, " for number in range(len(columns)))
-    wrong_number = " or data[p + 3] != sequence" if check_sequence else ""
-    source = [
-        "def batch(data, p, end, sequence, rows):",
-        "  last = end - 5",
-        "  try:",
-        "    while True:",
-        "      for sequence in range(sequence, 256):",
-        "        if p > last: return p, sequence, False",
-        "        stop = p + 4 + (data[p] | data[p + 1] << 8 | data[p + 2] << 16)",
-        f"        if stop > end{wrong_number}: return p, sequence, False",
-        "        d = data[p + 4:stop]",
-        "        if d[0]: return p, sequence, True",
-        f"        m = d[1:{writer.first}]",
-        f"        if m == {bytes(writer.first - 1)!r}:",
-        *("          " + line for line in full),
-        "        else:",
-        *("          " + line for line in sparse),
-        # a length that lies ends elsewhere than its packet
-        "        if q != len(d): return p, sequence, True",
-        f"        rows.append(({row}))",
-        "        p = stop",
-        "      sequence = 0",
-        "  except Exception:",
-        "    return p, sequence, True",
+    body = [
+        "if d[0]: return p, sequence, True",
+        f"m = d[1:{writer.first}]",
+        f"if m == {bytes(writer.first - 1)!r}:",
+        *("  " + line for line in full),
+        "else:",
+        *("  " + line for line in sparse),
     ]
-    exec("\n".join(source), scope)
-    batch: Batch = scope["batch"]
-    return batch
+    return compile_loop(body, len(columns), check_sequence, scope)
 
 
-_narrow_decoder = lru_cache(maxsize=256)(BinaryRowDecoder)
-_wide_decoder = lru_cache(maxsize=16)(BinaryRowDecoder)
+_decoders = Shared(BinaryRowDecoder)
 
 
 def binary_decoder_for(
     columns: Sequence[Column], decoding: Decoding, check_sequence: bool
 ) -> BinaryRowDecoder:
     """Return the decoder of the columns' signature; it is shared by all connections."""
-    found = tuple(binary_kind(column, decoding) for column in columns)
-    if len(found) > WIDEST_COMPILED:
-        return BinaryRowDecoder(found, check_sequence)
-    shared = _narrow_decoder if len(found) <= NARROW else _wide_decoder
-    try:
-        return shared(found, check_sequence)
-    except TypeError:  # a user's converter that cannot be hashed
-        return BinaryRowDecoder(found, check_sequence)
+    return _decoders(tuple(binary_kind(column, decoding) for column in columns), check_sequence)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pymy import err
 from pymy.constants import CR
@@ -160,7 +160,14 @@ def compile_batch(kinds: tuple[Kind, ...], check_sequence: bool) -> Batch:
             f"  s += 3; q = s + n; {value} = {expression}",
             "else: return p, sequence, True",
         ]
-    row = "".join(f"v{number}, " for number in range(len(kinds)))
+    return compile_loop(body, len(kinds), check_sequence, scope)
+
+
+def compile_loop(
+    body: Sequence[str], columns: int, check_sequence: bool, scope: dict[str, Any]
+) -> Batch:
+    """Compile the loop over row packets; ``body`` takes a row's values v0, v1 ... from ``d``."""
+    row = "".join(f"v{number}, " for number in range(columns))
     wrong_number = " or data[p + 3] != sequence" if check_sequence else ""
     source = [
         "def batch(data, p, end, sequence, rows):",
@@ -190,17 +197,31 @@ def compile_batch(kinds: tuple[Kind, ...], check_sequence: bool) -> Batch:
 # Compiled code takes about 1 KiB a column for as long as its decoder is kept, and the server says
 # how many columns there are: few wide ones are kept, and none that is never compiled.
 NARROW = 40
-_narrow_decoder = lru_cache(maxsize=256)(RowDecoder)
-_wide_decoder = lru_cache(maxsize=16)(RowDecoder)
+K = TypeVar("K")
+D = TypeVar("D", bound=RowDecoder)
+
+
+class Shared(Generic[K, D]):
+    """Makes decoders by their signature, and gives the same one for the same signature."""
+
+    def __init__(self, make: Callable[[tuple[K, ...], bool], D]) -> None:
+        self._make = make
+        self._narrow = lru_cache(maxsize=256)(make)
+        self._wide = lru_cache(maxsize=16)(make)
+
+    def __call__(self, kinds: tuple[K, ...], check_sequence: bool) -> D:
+        if len(kinds) > WIDEST_COMPILED:
+            return self._make(kinds, check_sequence)
+        shared = self._narrow if len(kinds) <= NARROW else self._wide
+        try:
+            return shared(kinds, check_sequence)
+        except TypeError:  # a user's converter that cannot be hashed
+            return self._make(kinds, check_sequence)
+
+
+_decoders = Shared(RowDecoder)
 
 
 def decoder_for(columns: Sequence[Column], decoding: Decoding, check_sequence: bool) -> RowDecoder:
     """Return the decoder of the columns' signature; it is shared by all connections."""
-    kinds = tuple(decoding.kind(column) for column in columns)
-    if len(kinds) > WIDEST_COMPILED:
-        return RowDecoder(kinds, check_sequence)
-    shared = _narrow_decoder if len(kinds) <= NARROW else _wide_decoder
-    try:
-        return shared(kinds, check_sequence)
-    except TypeError:  # a user's converter that cannot be hashed
-        return RowDecoder(kinds, check_sequence)
+    return _decoders(tuple(decoding.kind(column) for column in columns), check_sequence)

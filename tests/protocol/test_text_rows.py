@@ -457,14 +457,14 @@ def written(item: Any) -> bytes | None:
 def test_the_memory_of_decoders_is_bounded_by_columns() -> None:
     """A server chooses the signatures: a compiled one takes about 1 KiB a column while kept."""
     bound = (
-        pymy_rows._narrow_decoder.cache_parameters()["maxsize"] * pymy_rows.NARROW
-        + pymy_rows._wide_decoder.cache_parameters()["maxsize"] * WIDEST_COMPILED
+        pymy_rows._decoders._narrow.cache_parameters()["maxsize"] * pymy_rows.NARROW
+        + pymy_rows._decoders._wide.cache_parameters()["maxsize"] * WIDEST_COMPILED
     )
     assert bound <= 20_000
     for width, cache in (
-        (pymy_rows.NARROW, pymy_rows._narrow_decoder),
-        (pymy_rows.NARROW + 1, pymy_rows._wide_decoder),
-        (WIDEST_COMPILED, pymy_rows._wide_decoder),
+        (pymy_rows.NARROW, pymy_rows._decoders._narrow),
+        (pymy_rows.NARROW + 1, pymy_rows._decoders._wide),
+        (WIDEST_COMPILED, pymy_rows._decoders._wide),
     ):
         columns = [col(T.LONG)] * width
         before = cache.cache_info()
