@@ -6,7 +6,7 @@ import asyncio
 import time
 import warnings
 import weakref
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Generator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
@@ -15,18 +15,16 @@ from ..base import _Forks
 from ..basecursor import DictRows
 from ..constants import CR
 from ..options import Options, from_call
-from ..protocol import commands, handshake, transactions
+from ..protocol import commands, handshake
 from ..protocol.needs import Conversation
-from ..protocol.scripts import ScriptResult
 from ..protocol.state import CLOSED, CONNECTING, READY
 from ..rows import Row, RowFactory
-from ..scriptfiles import Script
 from ..waiting import Deadline, unsent
+from .commands import Commands
 from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
 from .dialling import dial
 from .results import Running, rows_of
 from .statements import Statement
-from .transactions import Transactional
 from .transport import StreamTransport
 from .turns import Turns
 
@@ -37,7 +35,7 @@ T = TypeVar("T")
 C = TypeVar("C", bound="Cursor[Any]")
 
 
-class Connection(Transactional, Generic[Row]):
+class Connection(Commands, Generic[Row]):
     """A connection to a MySQL or MariaDB server that waits by ``await``.
 
     Make one by ``await pymy.aio.connect(...)``. Tasks may share it: a second one waits in line, or
@@ -239,6 +237,15 @@ class Connection(Transactional, Generic[Row]):
             finally:
                 self._drop()  # in any thread, in the midst of anything
 
+    async def ping(self, reconnect: bool = False) -> None:
+        """Ask the server whether this connection works."""
+        try:
+            await self._run(commands.ping(self._session))
+        except err.Error:
+            if not reconnect or self.open:
+                raise
+            await self._opened()
+
     # -- statements
 
     @overload
@@ -328,78 +335,6 @@ class Connection(Transactional, Generic[Row]):
         statement: Statement[Any] = Statement(self, sql, row_factory)
         await self._run(statement._preparing())
         return statement
-
-    async def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
-        """Run a text and keep its first result in the connection; returns affected rows."""
-        self._warn_unread()
-        return await self._run(self._querying(self._encode(sql), unbuffered))
-
-    async def next_result(self, unbuffered: bool = False) -> int:
-        """Go to the next result of the last text; returns affected rows, 0 when there is none."""
-        return await self._run(self._advancing(unbuffered))
-
-    async def run_script(
-        self, script: Script, *, progress: Callable[[ScriptResult], object] | None = None
-    ) -> ScriptResult:
-        """Run the statements of a script one after the other, in flat memory.
-
-        The file is read in the event loop, a piece of it between two statements.
-        """
-        self._warn_unread()
-        return await self._run(self._scripting(script, progress))
-
-    # -- session
-
-    async def ping(self, reconnect: bool = False) -> None:
-        """Ask the server whether this connection works."""
-        try:
-            await self._run(commands.ping(self._session))
-        except err.Error:
-            if not reconnect or self.open:
-                raise
-            await self._opened()
-
-    async def select_db(self, db: str) -> None:
-        """Change the default schema (COM_INIT_DB)."""
-        await self._run(commands.init_db(self._session, self._encode(db)))
-
-    async def set_character_set(self, charset: str, collation: str | None = None) -> None:
-        """Change the connection's charset and collation (SET NAMES)."""
-        await self._run(self._naming(charset, collation))
-
-    async def set_charset(self, charset: str) -> None:
-        """Change the connection's charset; PyMySQL's older name of ``set_character_set``."""
-        await self.set_character_set(charset)
-
-    async def set_multi_statements(self, on: bool) -> None:
-        """Allow several statements in one text, or not (COM_SET_OPTION)."""
-        await self._run(commands.set_option(self._session, on))
-
-    async def show_warnings(self) -> Any:
-        """Return the last statement's warnings as rows of level, code, message (SHOW WARNINGS)."""
-        return await self._run(self._reading_warnings())
-
-    async def statistics(self) -> str:
-        """Return the server's line of counters (COM_STATISTICS)."""
-        return await self._run(commands.statistics(self._session))
-
-    async def kill(self, thread_id: int) -> None:
-        """End another connection by its id (KILL)."""
-        await self._run(transactions.run(self._session, f"KILL {int(thread_id)}"))
-
-    async def reset(self) -> None:
-        """Give the session its first state back: rollback, variables, temporary tables, charset."""
-        await self._run(self._resetting())
-
-    async def change_user(
-        self,
-        user: str | None = None,
-        password: Any = None,
-        database: str | None = None,
-        charset: str | None = None,
-    ) -> None:
-        """Log in as another user on the same link (COM_CHANGE_USER); None keeps what was."""
-        await self._run(self._changing_user(user, password, database, charset))
 
     # -- aiomysql's private pair, by which Tortoise ORM sets its savepoints: always COM_QUERY
 
