@@ -20,6 +20,7 @@ from pymy.err import DataError
 from pymy.protocol.attributes import Attributes, typed
 from pymy.protocol.wire import lenenc, lenenc_bytes
 from pymy.sql import LiteralContext
+from pymy.sql.literals import UTF8MB3, is_wide
 
 UNSIGNED = 0x8000  # beside the type (P75)
 # Bytes of one COM_STMT_SEND_LONG_DATA.
@@ -126,15 +127,22 @@ def _decimal(value: Any, context: LiteralContext) -> Parameter:
 
 def _text(value: Any, context: LiteralContext) -> Parameter:
     text = converters.plain_text(value)
+    if context.charset == UTF8MB3 and is_wide(text):
+        wide = max(text)
+        raise _lacking(context.charset, wide, text.index(wide))
     try:
         return VAR_STRING, lenenc_bytes(text.encode(context.encoding))
     except UnicodeEncodeError as exc:
-        raise DataError(
-            CR.CR_BAD_PARAMETER,
-            f"the connection's character set ({context.encoding}) has no {text[exc.start]!a}, at "
-            f"offset {exc.start} of a parameter: replace it, or use utf8mb4",
-            sent=False,
-        ) from None
+        raise _lacking(context.encoding, text[exc.start], exc.start) from None
+
+
+def _lacking(charset: str, character: str, offset: int) -> DataError:
+    return DataError(
+        CR.CR_BAD_PARAMETER,
+        f"the connection's character set ({charset}) has no {character!a}, at offset {offset} of a "
+        "parameter: replace it, or use utf8mb4",
+        sent=False,
+    )
 
 
 def _bytes(value: Any, context: LiteralContext) -> Parameter:

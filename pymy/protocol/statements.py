@@ -89,7 +89,9 @@ def prepare(session: Session, prepared: Prepared) -> Conversation[Prepared]:
         yield from check_size(session, size)
     yield from begin(session)
     session.command(COM_STMT_PREPARE, prepared.text)
-    return (yield from read_prepared(session, prepared))
+    yield from read_prepared(session, prepared)
+    session.bytes_sent = 0  # nothing has run
+    return prepared
 
 
 def read_prepared(session: Session, prepared: Prepared) -> Conversation[Prepared]:
@@ -117,7 +119,6 @@ def read_prepared(session: Session, prepared: Prepared) -> Conversation[Prepared
     prepared.session = session
     prepared.age = session.statement_age
     session.move(READY)
-    session.bytes_sent = 0  # nothing has run
     return prepared
 
 

@@ -45,6 +45,10 @@ class Raw:
         return self.sql
 
 
+# It ends at U+FFFF: for what is beyond, MariaDB stores question marks without a word.
+UTF8MB3 = "utf8mb3"
+
+
 class _Writers(dict[type, Writer]):
     """Type to writer, filled as types are met: one subscription per value from then on."""
 
@@ -154,7 +158,10 @@ class LiteralContext:
         return lambda value: encoder(value, mapping)
 
     def _string_writer(self) -> Writer:
-        return self._plain_string if self.no_backslash_escapes else _escaped_string
+        write = self._plain_string if self.no_backslash_escapes else _escaped_string
+        if self.charset != UTF8MB3:
+            return write
+        return lambda value: _hexadecimal(value, "utf8mb4") if is_wide(value) else write(value)
 
     def _string(self, value: str) -> str:
         self.refuse_unsafe(value, "strings")
@@ -165,12 +172,7 @@ class LiteralContext:
             _refuse_surrogates(value)
         if "\\" not in value:
             return "'" + value.replace("'", "''") + "'"
-        charset, codec = self.charset, self.encoding
-        if charset.startswith("utf8"):
-            codec = "utf-8"
-            if max(value) > "\uffff":  # a character of four bytes, with which utf8mb3 gives 1300
-                charset = "utf8mb4"
-        return f"_{charset} X'{encode(value, codec).hex()}'"
+        return _hexadecimal(value, self.charset, self.encoding)
 
     def refuse_unsafe(self, text: str, what: str = "names") -> None:
         """Raise NotSupportedError for text whose bytes may hold a quote or backslash of others."""
@@ -257,6 +259,15 @@ class LiteralContext:
         except ValueError as error:
             converters.refuse_too_long(error)
             raise
+
+
+def is_wide(text: str) -> bool:
+    """Tell whether a text has characters that take four bytes in UTF-8."""
+    return not text.isascii() and max(text) > "\uffff"
+
+
+def _hexadecimal(value: str, charset: str, encoding: str = "utf-8") -> str:
+    return f"_{charset} X'{encode(value, encoding).hex()}'"
 
 
 def _escaped_string(value: str) -> str:

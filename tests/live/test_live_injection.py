@@ -170,13 +170,20 @@ def test_connections_of_other_charsets(connect):
             assert conn.execute("select %s", (text,)).fetchone() == (text,)
 
 
-def test_characters_that_utf8mb3_lacks(connect):
-    conn = connect(sql_mode="NO_BACKSLASH_ESCAPES", charset="utf8mb3")
+@pytest.mark.parametrize("sql_mode", ["NO_BACKSLASH_ESCAPES", ""])
+def test_characters_that_utf8mb3_lacks(connect, sql_mode):
+    conn = connect(sql_mode=sql_mode, charset="utf8mb3")
     conn.query("create table t (a varchar(20) character set utf8mb4)")
-    for text in ("\\😀", "\\ä"):
+    for text in ("\\😀", "\\ä", "😀'", "ä'"):
         conn.execute("insert into t values (%s)", (text,))
         assert conn.execute("select hex(a) from t").fetchone() == (text.encode().hex().upper(),)
         conn.query("delete from t")
+    with (
+        conn.prepare("insert into t values (?)") as statement,
+        pytest.raises(pymy.DataError, match=r"utf8mb3.* has no .*offset 1 .*use utf8mb4"),
+    ):
+        statement.execute(("x😀",))
+    assert conn.execute("select count(*) from t").fetchone() == (0,)
 
 
 def test_a_tenants_trigger_shows_no_other_database(server, connect, db, account):
