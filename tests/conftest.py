@@ -5,7 +5,8 @@ PYMY_TEST_DSN=mysql://... tests against a server that runs already, as a user wh
 without -n then, because tests change the server's global variables.
 PYMY_TEST_TRANSPORTS=blocking,asyncio,nonblocking,uvloop chooses what connections wait by (default:
 the first three): each test runs once for each.
-PYMY_TEST_PREPARE=always (or auto) gives that option to the live tests' connections.
+PYMY_TEST_PREPARE=never,always gives that option to the connections of tests/live, which run once
+for each (default: both, so in text and in binary); auto is another.
 """
 
 from __future__ import annotations
@@ -37,7 +38,6 @@ CHOSEN = (
         for name in os.environ.get("PYMY_TEST_SERVERS", "mariadb,mysql").split(",")
     ]
 )
-PREPARE = os.environ.get("PYMY_TEST_PREPARE", "")
 TRANSPORTS = os.environ.get("PYMY_TEST_TRANSPORTS", "blocking,asyncio,nonblocking").split(",")
 PLUGINS = {"mysql": ("auth_socket.so",)}
 
@@ -270,8 +270,6 @@ def connect(dsn: str, transport: Facade) -> Iterator[Callable[..., pymy.Connecti
     opened = []
 
     def open_(url: str = dsn, *positional: Any, **options: Any) -> pymy.Connection:
-        if PREPARE:
-            options.setdefault("prepare", PREPARE)
         conn = transport.connect(url, *positional, **options)
         opened.append(conn)
         return conn

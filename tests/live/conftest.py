@@ -1,7 +1,8 @@
-"""Waiting for what a server does by itself."""
+"""Live tests run in text and in binary; waiting for what a server does by itself."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,27 @@ from typing import Any
 import pytest
 
 import pymy
+
+PREPARE = os.environ.get("PYMY_TEST_PREPARE", "never,always").split(",")
+PROTOCOLS = {"never": "text", "always": "binary"}
+
+
+@pytest.fixture(params=PREPARE, ids=lambda prepare: PROTOCOLS.get(prepare, prepare))
+def prepare(request: pytest.FixtureRequest) -> str:
+    """Which statements cursors prepare by themselves; the test runs once for each."""
+    return str(request.param)
+
+
+@pytest.fixture
+def connect(
+    connect: Callable[..., pymy.Connection], prepare: str
+) -> Callable[..., pymy.Connection]:
+    """Open connections as everywhere, with that option unless the test gives another."""
+
+    def open_(*positional: Any, **options: Any) -> pymy.Connection:
+        return connect(*positional, **{"prepare": prepare, **options})
+
+    return open_
 
 
 @pytest.fixture

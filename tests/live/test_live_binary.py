@@ -66,6 +66,12 @@ def tables(kind: str, has) -> dict[str, list[str]]:
 
 
 @pytest.fixture
+def prepare():
+    """Cursors as they are by default; these tests say themselves what is prepared."""
+    return "never"
+
+
+@pytest.fixture
 def filled(connect, kind, has):
     """One table for each type: ``t0`` ..., filled with literals; their types."""
     conn = connect(session_variables=ZERO, sql_mode=LENIENT)

@@ -17,6 +17,12 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture
+def prepare():
+    """Cursors as they are by default; these tests say themselves what is prepared."""
+    return "never"
+
+
+@pytest.fixture
 def statements(connect):
     """How many prepared statements the server holds, and how often it did what with them."""
     watch = connect(prepare="never")
