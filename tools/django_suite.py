@@ -276,8 +276,10 @@ def main() -> int:
         first = next(iter(inner.values()))
         version = ask(first, "django.__version__", "django")
         if any(result["django"] == version for result in results):
-            say(f"{python} gets no newer Django than {version}: put a newer Python on PATH")
-            continue
+            raise SystemExit(
+                f"{python} gets no newer Django than {version}: put a newer Python on PATH, or "
+                "leave that one out by --django 'django~=5.2.0'"
+            )
         tests = source(first, version)
         for flavour in given.servers:
             with Server(flavour, options=OPTIONS.get(flavour, ())) as server:

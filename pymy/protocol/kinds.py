@@ -58,7 +58,7 @@ def _text(codec: str, piece: bytes) -> str:
     return piece.decode(codec)
 
 
-def _vector(piece: bytes) -> array[float]:
+def vector(piece: bytes) -> array[float]:
     values = array("f")
     values.frombytes(piece)
     if sys.byteorder == "big":  # the wire is little-endian on every machine
@@ -71,7 +71,7 @@ FLOAT = Kind("float({piece})", None, float)
 BYTES = Kind("{piece}", None, bytes)
 DECIMAL = Kind("{call}({piece}.decode())", Decimal, partial(_decoded, Decimal))
 TIME = Kind("{call}({piece}.decode())", texts.parse_time, partial(_decoded, texts.parse_time))
-VECTOR = Kind("{call}({piece})", _vector, _vector)
+VECTOR = Kind("{call}({piece})", vector, vector)
 
 
 class Decoding:

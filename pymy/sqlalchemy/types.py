@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import UserDefinedType
 
+from ..protocol.kinds import vector
+
 
 class VECTOR(UserDefinedType[Sequence[float]]):
     """VECTOR of MySQL 9 and MariaDB 11.7: single precision floats.
@@ -31,3 +33,7 @@ class VECTOR(UserDefinedType[Sequence[float]]):
 
     def bind_processor(self, dialect: Dialect) -> Any:
         return lambda value: None if value is None else array("f", value)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        # MariaDB calls it VARBINARY
+        return lambda value: vector(value) if isinstance(value, bytes) else value
