@@ -258,6 +258,7 @@ class BaseConnection(err.Classes):
             self._session = session = Session()
             session.decoding = self._decoding
         options = self._options
+        session.where = self._live.where
         session.files_allowed = bool(options.local_infile)
         if options.prepare != "never":
             session.statements = StatementCache(

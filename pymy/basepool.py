@@ -11,6 +11,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any, Literal, TypeVar
 
 from . import err
@@ -19,6 +20,7 @@ from .baselease import freshen, pass_on
 from .constants import CR, SERVER_STATUS
 from .options import Options, from_call
 from .options.dsn import bad_option
+from .options.keywords import KEYWORDS, check_names
 from .poolcore import PoolCore, closed
 from .poolstate import Limits, Place, PoolStats, Slot
 from .protocol.resetting import ResetWays
@@ -28,6 +30,9 @@ from .protocol.state import READY
 T = TypeVar("T")
 
 AUTOCOMMIT = int(SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT)
+
+# what the pool takes for itself, to name it in errors
+_OWN = frozenset({spec.name for spec in fields(Limits)})
 
 logger = logging.getLogger("pymy.pool")
 
@@ -93,6 +98,7 @@ class BasePool:
         self._on_acquire = on_acquire
         self._on_wait = on_wait
         self._on_release = on_release
+        check_names(options, "Pool()", KEYWORDS | _OWN)
         self._options = from_call(dsn, (), options)
         self._shared = options
         self._forks = _Forks.count

@@ -80,9 +80,7 @@ def dialling(how: Dialling, options: Options, deadline: Deadline) -> Steps[socke
                 reasons.append(exc)
         raise reasons[0] if reasons else OSError("the name has no address")
     except OSError as exc:
-        raise _cannot_connect(
-            CR.CR_CONN_HOST_ERROR, f"{options.host!r}, port {options.port}", exc, deadline
-        ) from exc
+        raise _cannot_connect(CR.CR_CONN_HOST_ERROR, options.where, exc, deadline) from exc
 
 
 def dialling_address(
@@ -127,7 +125,7 @@ def _dialling_unix(how: Dialling, options: Options, deadline: Deadline) -> Steps
         seconds = deadline.left()
         return (yield from dialling_address(how, options, socket.AF_UNIX, path, seconds))
     except OSError as exc:
-        raise _cannot_connect(CR.CR_CONNECTION_ERROR, f"socket {path!r}", exc, deadline) from exc
+        raise _cannot_connect(CR.CR_CONNECTION_ERROR, options.where, exc, deadline) from exc
 
 
 def _cannot_connect(

@@ -122,6 +122,8 @@ def main(argv: Sequence[str]) -> int:
         conn = Connection(given.dsn, defer_connect=True, **options(given))
     except (TypeError, err.Error) as exc:
         return fail(f"{exc.args[-1]}", 2)
+    except EOFError:
+        return fail("no password was given: an option file can hold it, see --defaults-file", 2)
     try:
         run(conn, given, name)
     except err.Error as exc:

@@ -164,7 +164,9 @@ class Connection(Commands, Generic[Row]):
             return error
         if transport is None and self._session.state is CONNECTING:
             return err.InterfaceError(
-                CR.CR_SERVER_GONE_ERROR, "Not connected: call connect() first", sent=False
+                CR.CR_SERVER_GONE_ERROR,
+                "Not connected: await pymy.aio.connect(...)",
+                sent=False,
             )
         return self._session.unusable()
 

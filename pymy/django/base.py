@@ -45,6 +45,8 @@ class DatabaseWrapper(mysql.DatabaseWrapper):
             if name in params:
                 raise ImproperlyConfigured(f"Leave {name!r} out of OPTIONS: {reason}.")
         params.pop("pool", None)
+        if params.pop("server_side_binding", False):
+            params.setdefault("prepare", "always")
         # as an option of its own it stays when OPTIONS has a client_flag
         params["client_found_rows"] = True
         # without these two each connect would take two round trips more

@@ -186,6 +186,13 @@ class Options:
 
         return cls(**gather(dsn, given))
 
+    @property
+    def where(self) -> str:
+        """The server's address, as errors give it."""
+        if self.unix_socket is not None:
+            return f"socket {self.unix_socket!r}"
+        return f"{self.host!r}, port {self.port}"
+
     def replace(self, **changes: Any) -> Options:
         """Return a copy with some fields changed, checked again.
 

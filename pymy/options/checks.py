@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
 from datetime import tzinfo
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -244,9 +245,21 @@ def _check_tls(options: Options) -> None:
                 )
 
 
+def _check_row_factory(factory: object) -> None:
+    rows = isinstance(factory, type) and (
+        issubclass(factory, (tuple, list, Mapping)) or is_dataclass(factory)
+    )
+    if factory is not None and (rows or not callable(factory)):
+        raise TypeError(
+            "row_factory is a function that takes the columns and returns what makes a row: "
+            "pymy.rows.dict_row, or pymy.rows.dataclass_row(Item)"
+        )
+
+
 def check(options: Options) -> None:
     """Raise TypeError or ProgrammingError for the first option that cannot be used."""
     _check_types(options)
+    _check_row_factory(options.row_factory)
     for name, choices in _CHOICES.items():
         if getattr(options, name) not in choices:
             raise bad_option(f"{name} is one of {', '.join(map(repr, choices))}.")

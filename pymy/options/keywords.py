@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -302,6 +302,13 @@ def without_address(options: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in options.items() if ALIASES.get(key, key) not in ADDRESS}
 
 
+def check_names(keywords: Iterable[str], call: str, known: Collection[str]) -> None:
+    """Raise TypeError for the first keyword that a call does not have."""
+    for name in keywords:
+        if name not in known:
+            raise TypeError(f"{call} has no keyword {name!r}.{suggestion(name, known)}")
+
+
 def gather(
     dsn: str | None, keywords: Mapping[str, Any], *, elsewhere: bool = False
 ) -> dict[str, Any]:
@@ -309,13 +316,13 @@ def gather(
 
     elsewhere: an option file that the keywords name is for another server than the URL.
     """
-    for name in keywords:
-        if name not in KEYWORDS:
-            raise TypeError(f"connect() has no keyword {name!r}.{suggestion(name, KEYWORDS)}")
+    check_names(keywords, "connect()", KEYWORDS)
     layers = [_clean(dsn_module.parse_dsn(dsn)) if dsn is not None else {}, _clean(keywords)]
     settings = layers[0] | layers[1]
     path = settings.get("read_default_file")
     group = settings.get("read_default_group")
+    if path and not Path(path).expanduser().is_file():
+        raise bad_option(f"read_default_file: there is no file {str(path)!r}.")
     if group and not path:
         path = "c:\\my.ini" if sys.platform == "win32" else "/etc/my.cnf"
     if path:

@@ -66,6 +66,7 @@ class Session(Framing):
         self.state = CONNECTING
         self.need = DONE
         self.greeting: Greeting | None = None
+        self.where = "the server"  # its address, for errors
         self.capabilities = 0
         self.status = 0
         self.begun = False  # the open transaction is one that BEGIN began
@@ -323,9 +324,7 @@ class Session(Framing):
     def lost(self, how: str, cause: BaseException | None = None, *, errno: int = 0) -> Need:
         """The link failed; what the server may have said about it comes first (P15, P20)."""
         error = self._last_words() or err.OperationalError(
-            errno or CR.CR_SERVER_LOST,
-            f"Lost connection to the server: {how}. Open a new connection",
-            fatal=True,
+            errno or CR.CR_SERVER_LOST, self._what_was_lost(how), fatal=True
         )
         error.fatal = True
         error.__cause__ = cause
@@ -333,6 +332,16 @@ class Session(Framing):
         self._out_at = 0
         self.break_off(error)
         return self.fail(error) if self._conversation is not None else DONE
+
+    def _what_was_lost(self, how: str) -> str:
+        if self.state is not CONNECTING:
+            return f"Lost connection to the server: {how}. Open a new connection"
+        if self.greeting is None:
+            return (
+                f"No greeting from {self.where}: {how}. Is it a MySQL or MariaDB server, and are "
+                "host and port right?"
+            )
+        return f"Lost connection to {self.where} during the login: {how}"
 
     def _last_words(self) -> err.Error | None:
         """Parse an ERR that arrived while nobody was reading."""

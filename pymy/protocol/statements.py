@@ -31,6 +31,7 @@ from pymy.protocol.result import Result
 from pymy.protocol.session import Session
 from pymy.protocol.state import BUSY, READY
 from pymy.protocol.wire import malformed
+from pymy.sql.placeholders import plural
 
 COM_STMT_PREPARE = int(COMMAND.COM_STMT_PREPARE)
 COM_STMT_EXECUTE = int(COMMAND.COM_STMT_EXECUTE)
@@ -193,9 +194,10 @@ def _renew(
 def check_count(prepared: Prepared, given: int) -> None:
     """Refuse values that are too few or too many, before they are sent."""
     if given != prepared.param_count:
+        wanted = plural(prepared.param_count, "parameter")
         raise err.ProgrammingError(
             CR.CR_BAD_PARAMETER,
-            f"the statement has {prepared.param_count} parameters, the call gives {given}",
+            f"the statement has {wanted}, the call gives {given}",
             sent=False,
         )
 

@@ -7,7 +7,9 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from urllib.parse import quote
 
+from ..connections import Connection
 from .errors import SandboxError
 from .flavours import ALIASES, FLAVOURS, flavour_named
 from .install import fetch, prefix_program
@@ -36,6 +38,10 @@ def server_parser() -> argparse.ArgumentParser:
         help="mariadb (default: the machine's own, else 10.11), mariadb11, mysql (9.x), mysql56",
     )
     parser.add_argument("--port", type=int, help="TCP port on 127.0.0.1 (default: a free one)")
+    parser.add_argument(
+        "--user", metavar="NAME:PASSWORD", help="make an account with all rights on --database"
+    )
+    parser.add_argument("--database", help="make a database (default: test, which is there)")
     parser.add_argument("--no-tls", dest="tls", action="store_false", help="offer no TLS")
     parser.add_argument("--binlog", action="store_true", help="write a binary log")
     parser.add_argument(
@@ -90,6 +96,25 @@ def run_fetch(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def urls(server: Server, account: str | None, database: str | None) -> list[str]:
+    """Make the account and the database that were asked for; return the server's URLs."""
+    name = database or server.database
+    if database is not None or account is not None:
+        with Connection(server.dsn) as conn:
+            place = conn.escape_id(name, qualified=False)
+            conn.execute(f"create database if not exists {place}")
+            if account is not None:
+                user, _, password = account.partition(":")
+                for host in ("localhost", "127.0.0.1", "%"):
+                    conn.execute("create user %s@%s identified by %s", (user, host, password))
+                    conn.execute(f"grant all on {place}.* to %s@%s", (user, host))
+    found = [server.dsn_for(name), server.tcp_dsn_for(name)]
+    if account is not None:
+        login = ":".join(quote(part, safe="") for part in account.split(":", 1))
+        found.append(f"mysql://{login}@{server.host}:{server.port}/{quote(name, safe='')}")
+    return found
+
+
 def run_server(arguments: argparse.Namespace) -> int:
     leave = threading.Event()
 
@@ -111,7 +136,8 @@ def run_server(arguments: argparse.Namespace) -> int:
             for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         }
         try:
-            print(f"{server.dsn}\n{server.tcp_dsn}", flush=True)
+            for url in urls(server, arguments.user, arguments.database):
+                print(url, flush=True)
             if not arguments.quiet:
                 tls = f"CA certificate {server.ca}" if server.ca else "no TLS"
                 print(

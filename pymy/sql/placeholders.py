@@ -157,13 +157,16 @@ def template(sql: str, paramstyle: ParamStyle, context: LiteralContext) -> Templ
     return compiler(sql, placeholder, context.ansi_quotes, context.no_backslash_escapes)
 
 
-def _plural(count: int, word: str) -> str:
+def plural(count: int, word: str) -> str:
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def _miscounted(wanted: int, given: int) -> ProgrammingError:
-    placeholders, values = _plural(wanted, "placeholder"), _plural(given, "value")
-    return _refuse(f"the statement has {placeholders}, the call gives {values}")
+    placeholders, values = plural(wanted, "placeholder"), plural(given, "value")
+    message = f"the statement has {placeholders}, the call gives {values}"
+    if not wanted:
+        message += ": they are written %s or %(name)s, with paramstyle='qmark' ?, without quotes"
+    return _refuse(message)
 
 
 def in_order(found: Template, args: Any, paramstyle: ParamStyle) -> Sequence[Any]:
@@ -189,7 +192,7 @@ def in_order(found: Template, args: Any, paramstyle: ParamStyle) -> Sequence[Any
         # PyMySQL runs a statement without placeholders with any dict.
         if found.size or (paramstyle != "pyformat" and args):
             raise _refuse(
-                f"the statement has {_plural(found.size, 'placeholder')} without a name, the call "
+                f"the statement has {plural(found.size, 'placeholder')} without a name, the call "
                 "gives a dict: pass a sequence, or name the parameters"
             )
         return ()

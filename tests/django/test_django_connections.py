@@ -127,6 +127,16 @@ def test_zero_dates_are_none_as_with_mysqlclient(use):
     assert ask(use(options={**empty, "zero_dates": "str"}), query) == "0000-00-00 00:00:00"
 
 
+@pytest.mark.parametrize("bound", [False, True])
+def test_server_side_binding(use, bound):
+    connection = use(options={"server_side_binding": bound})
+    with connection.cursor() as cursor:
+        cursor.execute("select 1 from dual where 1 = %s", (1,))
+        assert cursor.fetchone() == (1,)
+        cursor.execute("show session status like 'Com_stmt_execute'")
+        assert int(cursor.fetchone()[1]) == bound
+
+
 def test_a_connect_takes_one_statement_of_djangos(use):
     """Autocommit and the like travel with the driver's first statement."""
     connection = use(options={"isolation_level": None})

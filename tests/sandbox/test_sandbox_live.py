@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import pymy
-from pymy.sandbox import SandboxError, Server
+from pymy.sandbox import SandboxError, Server, cli
 
 pytestmark = pytest.mark.live
 
@@ -212,3 +212,15 @@ def test_the_pytest_fixtures(server, tmp_path, project_path):
     )  # fmt: skip
     assert answer.returncode == 0, answer.stdout
     assert "2 passed" in answer.stdout
+
+
+def test_an_account_and_a_database_of_ones_own(server):
+    account, database = "a:s'%:/", "a`shop"
+    *_, url = cli.urls(server, account, database)
+    with pymy.connect(url) as conn:
+        assert conn.execute("select database()").fetchone() == (database,)
+        conn.execute("create table t (a int)")
+    with pymy.connect(server.dsn) as admin:
+        admin.execute("drop database `a``shop`")
+        for host in ("localhost", "127.0.0.1", "%"):
+            admin.execute("drop user a@%s", (host,))

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 import pickle
 import ssl
 
 import pytest
 
+import pymy
+import pymy.aio
 from pymy.constants import CLIENT
 from pymy.err import NotSupportedError, ProgrammingError
 from pymy.options import FIELDS, Options, SSLMode
@@ -538,8 +541,26 @@ def test_bad_value_in_an_option_file(option_file):
     assert str(option_file) in message and "port must be a whole number" in message
 
 
-def test_a_missing_option_file_is_no_error(tmp_path):
-    assert make(read_default_file=tmp_path / "none.cnf", user="u") == Options(user="u")
+def test_a_missing_option_file_is_an_error(tmp_path):
+    with pytest.raises(pymy.ProgrammingError, match=r"read_default_file: there is no .*none\.cnf"):
+        make(read_default_file=tmp_path / "none.cnf", user="u")
+
+
+@dataclasses.dataclass
+class Item:
+    id: int
+
+
+@pytest.mark.parametrize("factory", ["dict", dict, tuple, Item, 1], ids=repr)
+def test_a_row_factory_is_a_function_of_columns(factory):
+    with pytest.raises(TypeError, match=r"pymy\.rows\.dict_row, or .*dataclass_row\(Item\)"):
+        make(row_factory=factory)
+
+
+@pytest.mark.parametrize("module", [pymy, pymy.aio])
+def test_a_pools_keywords_are_named_as_its_own(module):
+    with pytest.raises(TypeError, match=r"Pool\(\) has no keyword 'maxsize'\. .*max_size"):
+        module.Pool("mysql://u@h/d", maxsize=3)
 
 
 # -- what must not be guessed, and not be shown

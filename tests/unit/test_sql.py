@@ -191,7 +191,7 @@ def test_pyformat(text, args, expected):
         ("%s %s", (1,), "2 placeholders, the call gives 1 value$"),
         ("%s", (1, 2), "1 placeholder, the call gives 2 values"),
         ("a", (1,), "0 placeholders"),
-        ("a", "x", "0 placeholders, the call gives 1 value"),
+        ("a", "x", "0 placeholders, the call gives 1 value: they are written %s or"),
         ("%s", {"a": 1}, "without a name"),
         ("%(a)s", (1,), "names its parameters .a.: pass a dict"),
         ("%(a)s", 1, "pass a dict"),
