@@ -66,7 +66,7 @@ async def _resolve(host: str, port: int, seconds: float | None) -> Addresses:
 
 async def _connect(sock: socket.socket, address: Any, seconds: float | None) -> None:
     sock.setblocking(False)
-    if sock.family in (socket.AF_INET, socket.AF_INET6):
+    if isinstance(address, tuple):  # else a path
         async with asyncio.timeout(seconds):
             try:
                 await asyncio.get_running_loop().sock_connect(sock, address)

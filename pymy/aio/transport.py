@@ -32,11 +32,10 @@ T = TypeVar("T")
 HIGH_WATER = 256 * 1024
 
 
-class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
+class StreamTransport(asyncio.BufferedProtocol):
     """Serves a session's needs over one asyncio stream.
 
-    asyncio sees a BufferedProtocol and receives straight into the session's inbox; uvloop sees a
-    Protocol and hands over bytes. Both call from the event loop, so a cancelled task tears nothing.
+    The event loop receives straight into the session's inbox, so a cancelled task tears nothing.
     """
 
     def __init__(
@@ -44,14 +43,12 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
-        super().__init__(None, loop=self.loop)  # type: ignore[arg-type]
         self.session = session
         self.options = options
         self._credentials = credentials
         self.local = False
         self._socket: socket.socket | None = None
         self._link: asyncio.Transport | None = None
-        self._writer: asyncio.StreamWriter | None = None
         self._aborted = False
         self._waiter: asyncio.Future[None] | None = None
         self._helper: asyncio.Task[None] | None = None
@@ -94,7 +91,6 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
     # -- called by the event loop
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
         if self._link is None:
             self._link = transport
         if self._aborted:
@@ -118,21 +114,11 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
             self._reading = False
             self.link.pause_reading()
 
-    def data_received(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            space = self.session.space()
-            count = min(len(space), len(view))
-            space[:count] = view[:count]
-            view = view[count:]
-            self.buffer_updated(count)
-
     def eof_received(self) -> bool:
         self._lost("the server closed the connection", None)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
         self._lost(str(exc) if exc is not None else "the link was closed", exc)
 
     def _lost(self, how: str, exc: Exception | None) -> None:
@@ -144,11 +130,9 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         self._wake()
 
     def pause_writing(self) -> None:
-        super().pause_writing()
         self._writable = False
 
     def resume_writing(self) -> None:
-        super().resume_writing()
         self._writable = True
         if self._helper is None:
             self._serve(self.session.need)
@@ -215,14 +199,11 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
     async def _start_tls(self) -> None:
         options = self.options
         name = server_name(options, self.local)
-        # kept: a writer that goes away closes its link
-        self._writer = asyncio.StreamWriter(self.link, self, None, self.loop)
         try:
             context = kept_context(options)
             if context is None:
                 context = await asyncio.to_thread(build_context, options)
-            await self._writer.start_tls(context, server_hostname=name)
-            self._link = self._writer.transport  # type: ignore[assignment]
+            self._link = await self.loop.start_tls(self.link, self, context, server_hostname=name)
         except (ssl.SSLError, OSError, ValueError) as exc:
             raise err.OperationalError(
                 CR.CR_SSL_CONNECTION_ERROR,
@@ -318,17 +299,17 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
     def _look(self, deadline: Deadline | None) -> None:
         """Wake the caller when its time is over or the link stands still; else look again then."""
         now = time.monotonic()
-        backlog = self.link.get_write_buffer_size()
-        if backlog != self._backlog:
-            self._backlog, self._moved = backlog, now
-        stalling = "write_timeout" if backlog else "read_timeout"
         looks = []
         if deadline is not None and deadline.at is not None and deadline.seconds is not None:
             if deadline.at <= now:
                 self._expire(deadline.name, deadline.seconds)
                 return
             looks.append(deadline.at)
-        for name in ("read_timeout", "write_timeout"):
+        backlog = self.link.get_write_buffer_size() if self._is_timed else 0
+        if backlog != self._backlog:
+            self._backlog, self._moved = backlog, now
+        stalling = "write_timeout" if backlog else "read_timeout"
+        for name in ("read_timeout", "write_timeout") if self._is_timed else ():
             seconds = getattr(self.options, name)
             if seconds is None:
                 continue

@@ -184,7 +184,7 @@ class Options:
         """
         from .keywords import gather
 
-        return cls(**gather(dsn, given))
+        return cls(**gather(dsn, given)[0])
 
     @property
     def where(self) -> str:
@@ -246,6 +246,30 @@ def from_call(
     elsewhere: what is named is another server's, and so is its option file: its address and login
         are left out.
     """
+    values = (dsn, elsewhere, *positional, *named.values())
+    types = tuple(map(type, values))
+    if not _PLAIN.issuperset(types):
+        return _from_call(dsn, positional, named, elsewhere)[0]
+    key = (values, types, tuple(named))
+    options = _known.get(key)
+    if options is None:
+        options, lasts = _from_call(dsn, positional, named, elsewhere)
+        if lasts:
+            if len(_known) >= 8:
+                _known.clear()
+            _known[key] = options
+    return options
+
+
+# Types whose values stay what they were when they were checked.
+_PLAIN = frozenset({str, bytes, int, float, bool, type(None), type, SSLMode})
+# A program that connects often asks for the same each time.
+_known: dict[tuple[Any, ...], Options] = {}
+
+
+def _from_call(
+    dsn: str | None, positional: Sequence[Any], named: Mapping[str, Any], elsewhere: bool
+) -> tuple[Options, bool]:
     from .keywords import gather, without_address
 
     if elsewhere:
@@ -260,7 +284,8 @@ def from_call(
     twice = sorted(given.keys() & named.keys())
     if twice:
         raise TypeError(f"connect() got {twice[0]!r} by position and by keyword")
-    return Options(**gather(dsn, {**named, **given}, elsewhere=elsewhere))
+    gathered, lasts = gather(dsn, {**named, **given}, elsewhere=elsewhere)
+    return Options(**gathered), lasts
 
 
 FIELDS = {spec.name: spec for spec in dataclasses.fields(Options)}

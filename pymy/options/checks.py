@@ -153,7 +153,7 @@ def encode_password(value: object) -> bytes:
     ProgrammingError, without the password in it, for what is neither text nor bytes, and for text
     with half a surrogate pair.
     """
-    if isinstance(value, bytes | bytearray):
+    if isinstance(value, (bytes, bytearray)):
         return bytes(value)
     if not isinstance(value, str):
         raise bad_option(

@@ -56,7 +56,9 @@ _EMPTY_IS_ABSENT = frozenset(
     ]
 )
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-_BOOLS = frozenset(name for name, spec in FIELDS.items() if spec.type in ("bool", "bool | None"))
+_BOOLS = frozenset(
+    name for name, spec in FIELDS.items() if spec.type in ("bool", "bool | None")
+) | {"local_infile"}
 _MODE_KEYS = frozenset({"ssl", "ssl_mode", "ssl_disabled", "ssl_context"})
 
 # What names a server and a login: what is for one server must not reach another.
@@ -121,7 +123,7 @@ def _clean(layer: Mapping[str, Any]) -> dict[str, Any]:
             continue  # PyMySQL prefers the name to its old alias
         if name in {"ssl_disabled", "named_pipe", "ssl_verify_identity"} and not value:
             continue
-        if name in _BOOLS | {"local_infile"} and isinstance(value, int):
+        if name in _BOOLS and isinstance(value, int):
             value = bool(value)
         found[name] = value
     return found
@@ -311,10 +313,11 @@ def check_names(keywords: Iterable[str], call: str, known: Collection[str]) -> N
 
 def gather(
     dsn: str | None, keywords: Mapping[str, Any], *, elsewhere: bool = False
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], bool]:
     """Return the constructor arguments of Options; see `Options.from_keywords`.
 
     elsewhere: an option file that the keywords name is for another server than the URL.
+    With them: whether they will be the same next time, no file nor the environment having a say.
     """
     check_names(keywords, "connect()", KEYWORDS)
     layers = [_clean(dsn_module.parse_dsn(dsn)) if dsn is not None else {}, _clean(keywords)]
@@ -349,6 +352,7 @@ def gather(
         raise bad_option("Give host or unix_socket, not both.")
     resolve_tls(options)
     flags.resolve(options)
+    lasts = not path and "user" in options and "server_public_key" not in options
     if "user" not in options:
         options["user"] = _os_user()
     if options.get("compress") is True:
@@ -371,4 +375,4 @@ def gather(
         if isinstance(options.get(name), Mapping):
             # Frozen options must not change with the caller's dict.
             options[name] = dict(options[name])
-    return options
+    return options, lasts

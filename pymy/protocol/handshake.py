@@ -46,6 +46,12 @@ ATTRIBUTES_LIMIT = 65_535
 # utf8mb4_general_ci: names go out in UTF-8 whatever the charset, and one byte has no room for the
 # ids of many collations (P36). SET NAMES chooses the real one.
 COLLATION_ID = 45
+ALWAYS_WANTED = (
+    CLIENT.LONG_PASSWORD | CLIENT.LONG_FLAG | CLIENT.PROTOCOL_41 | CLIENT.TRANSACTIONS
+    | CLIENT.SECURE_CONNECTION | CLIENT.MULTI_RESULTS | CLIENT.PS_MULTI_RESULTS
+    | CLIENT.PLUGIN_AUTH | CLIENT.PLUGIN_AUTH_LENENC_CLIENT_DATA | CLIENT.SESSION_TRACK
+    | CLIENT.QUERY_ATTRIBUTES | CLIENT.EXTENDED_METADATA
+)  # fmt: skip
 # What client_flag= may switch on: nothing whose packets pymy would then not understand.
 USERS_FLAGS = (
     CLIENT.FOUND_ROWS | CLIENT.NO_SCHEMA | CLIENT.ODBC | CLIENT.IGNORE_SPACE | CLIENT.INTERACTIVE
@@ -107,12 +113,7 @@ def read_greeting(session: Session) -> Conversation[Greeting]:
 
 def choose_capabilities(options: Options, greeting: Greeting) -> int:
     """Return what both sides have: only flags the server announced are sent (P32)."""
-    wanted = (
-        CLIENT.LONG_PASSWORD | CLIENT.LONG_FLAG | CLIENT.PROTOCOL_41 | CLIENT.TRANSACTIONS
-        | CLIENT.SECURE_CONNECTION | CLIENT.MULTI_RESULTS | CLIENT.PS_MULTI_RESULTS
-        | CLIENT.PLUGIN_AUTH | CLIENT.PLUGIN_AUTH_LENENC_CLIENT_DATA | CLIENT.SESSION_TRACK
-        | CLIENT.QUERY_ATTRIBUTES | CLIENT.EXTENDED_METADATA
-    )  # fmt: skip
+    wanted = ALWAYS_WANTED
     if options.password2 or options.password3:
         wanted |= CLIENT.MULTI_FACTOR_AUTHENTICATION
     for asked, flag in (

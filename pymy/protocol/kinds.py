@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from pymy import texts
@@ -187,15 +187,13 @@ def _custom(convert: Callable[[Any], Any], codec: str | None) -> Kind:
     return Kind(f"{{call}}({piece})", convert, _Custom(convert, codec))
 
 
+@cache
 def text_kind(codec: str) -> Kind:
     template = "{piece}.decode()" if codec == "utf-8" else f"{{piece}}.decode({codec!r})"
-    return _TEXT_KINDS.setdefault(codec, Kind(template, None, partial(_text, codec)))
+    return Kind(template, None, partial(_text, codec))
 
 
-_TEXT_KINDS: dict[str, Kind] = {}
-_DATED: dict[tuple[Any, str], Kind] = {}
-
-
+@cache
 def _dated(fast: Callable[[str], Any], parse: Callable[[str, Any], Any], zero_dates: str) -> Kind:
     def convert(piece: bytes) -> Any:
         text = piece.decode()
@@ -204,4 +202,4 @@ def _dated(fast: Callable[[str], Any], parse: Callable[[str, Any], Any], zero_da
         except ValueError:
             return parse(text, zero_dates)
 
-    return _DATED.setdefault((fast, zero_dates), Kind("{call}({piece}.decode())", fast, convert))
+    return Kind("{call}({piece}.decode())", fast, convert)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
+from struct import Struct
 from typing import NamedTuple
 
 from pymy import err
@@ -67,6 +69,11 @@ class Greeting:
         return tuple(int(part[:9]) for part in found[0].split(".")[:4]) if found else ()
 
 
+# From the thread id on; servers of old end behind the capabilities' lower half.
+_GREETING_HEAD = Struct("<I8sxH")
+_GREETING_REST = Struct("<BHHB6xI")
+
+
 def parse_greeting(packet: bytes) -> Greeting:
     if packet[0] == 0xFF:
         raise parse_err(packet)
@@ -78,19 +85,14 @@ def parse_greeting(packet: bytes) -> Greeting:
         )
     reader = Reader(packet, 1)
     server_version = reader.until_nul().decode("utf-8", "replace")
-    thread_id = reader.integer(4)
-    nonce = reader.take(8)
-    reader.take(1)
-    capabilities = reader.integer(2)
+    thread_id, nonce, capabilities = _GREETING_HEAD.unpack(reader.take(_GREETING_HEAD.size))
     charset_id = status = 0
     auth_plugin = ""
     if reader.left():
-        charset_id = reader.integer(1)
-        status = reader.integer(2)
-        capabilities |= reader.integer(2) << 16
-        nonce_length = reader.integer(1)
-        reader.take(6)
-        extended = reader.integer(4)
+        charset_id, status, upper, nonce_length, extended = _GREETING_REST.unpack(
+            reader.take(_GREETING_REST.size)
+        )
+        capabilities |= upper << 16
         if not capabilities & CLIENT.LONG_PASSWORD:
             # MariaDB clears this bit and uses the last four filler bytes
             capabilities |= extended << 32
@@ -136,6 +138,12 @@ def parse_ok(packet: bytes, capabilities: int) -> Ok:
     """
     if len(packet) == 7 and packet[1] < 0xFB and packet[2] < 0xFB:
         return Ok(packet[1], packet[2], packet[3] | packet[4] << 8, packet[5] | packet[6] << 8)
+    if packet[1:3] == b"\0\0" and len(packet) <= 1024:
+        return _parse_ok_again(packet, capabilities)
+    return _parse_ok(packet, capabilities)
+
+
+def _parse_ok(packet: bytes, capabilities: int) -> Ok:
     reader = Reader(packet, 1)
     affected_rows = reader.lenenc()
     last_insert_id = reader.lenenc()
@@ -161,6 +169,10 @@ def parse_ok(packet: bytes, capabilities: int) -> Ok:
         info.decode("utf-8", "replace"),
         changes,
     )
+
+
+# What changes no rows is answered alike each time: a login, a setting, a schema.
+_parse_ok_again = lru_cache(64)(_parse_ok)
 
 
 def _session_changes(reader: Reader) -> list[SessionChange]:

@@ -139,6 +139,14 @@ def test_p129_truncated_changes() -> None:
     assert parse_ok(packet[:8], CLIENT.SESSION_TRACK).session_changes == ()
 
 
+def test_the_same_bytes_mean_what_the_capabilities_say() -> None:
+    packet = ok(status=STATE_CHANGED, tail=changes(entry(1, b"shop")))
+    for _ in range(2):
+        assert parse_ok(packet, CLIENT.SESSION_TRACK).session_changes
+        assert not parse_ok(packet, 0).session_changes
+        assert parse_ok(packet, 0).info
+
+
 def test_changes_reach_the_session() -> None:
     session = ready_session(CLIENT.SESSION_TRACK, schema="old")
     for entries, schema, variables in [

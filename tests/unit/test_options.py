@@ -10,7 +10,7 @@ import pymy
 import pymy.aio
 from pymy.constants import CLIENT
 from pymy.err import NotSupportedError, ProgrammingError
-from pymy.options import FIELDS, Options, SSLMode
+from pymy.options import FIELDS, Options, SSLMode, from_call
 from pymy.options.checks import encode_password
 
 make = Options.from_keywords
@@ -640,3 +640,59 @@ def test_encode_password():
         assert "s3cret" not in str(caught.value)
     with pytest.raises(ProgrammingError, match="as bytes"):
         encode_password("\ud800")
+
+
+# Options that were made before
+
+
+def test_the_same_arguments_give_the_same_options():
+    first = from_call("h", ("u", "p"), {"autocommit": True})
+    assert from_call("h", ("u", "p"), {"autocommit": True}) is first
+    url = "mysql://u:p@h/?autocommit=true"
+    assert from_call(url, (), {}) is from_call(url, (), {}) is not first
+    assert from_call(url, (), {}) == first
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"port": 3306}, {"port": 3307}),
+        ({"user": "a", "password": "b"}, {"password": "a", "user": "b"}),
+        ({"autocommit": 0}, {"autocommit": None}),
+        ({"max_allowed_packet": 1024}, {"cancel_timeout": 1024}),
+    ],
+)
+def test_other_arguments_give_other_options(one, other):
+    named = {"user": "u"}
+    assert from_call(None, (), named | one) != from_call(None, (), named | other)
+
+
+def test_what_only_looks_equal_is_checked():
+    from_call(None, (), {"user": "u", "connect_timeout": 1})
+    with pytest.raises(TypeError):
+        from_call(None, (), {"user": "u", "connect_timeout": True})
+
+
+def test_files_and_the_environment_are_read_each_time(monkeypatch, tmp_path):
+    monkeypatch.setenv("LOGNAME", "one")
+    assert from_call(None, (), {"host": "h"}).user == "one"
+    monkeypatch.setenv("LOGNAME", "two")
+    assert from_call(None, (), {"host": "h"}).user == "two"
+    file = tmp_path / "my.cnf"
+    key = tmp_path / "key.pem"
+    for text in ("1", "2"):
+        file.write_text(f"[client]\ndatabase = d{text}\n")
+        key.write_text(text)
+        named = {"user": "u", "read_default_file": str(file)}
+        assert from_call(None, (), named).database == f"d{text}"
+        assert from_call(f"mysql://u@h/?read_default_file={file}", (), {}).database == f"d{text}"
+        named = {"user": "u", "server_public_key": str(key)}
+        assert from_call(None, (), named).server_public_key == text.encode()
+
+
+def test_a_context_is_looked_at_each_time():
+    context = ssl.create_default_context()
+    named = {"user": "u", "ssl": context}
+    assert from_call(None, (), named).ssl_mode is SSLMode.VERIFY_IDENTITY
+    context.check_hostname = False
+    assert from_call(None, (), named).ssl_mode is SSLMode.VERIFY_CA
