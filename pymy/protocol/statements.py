@@ -17,15 +17,17 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Sequence
+from functools import partial
 
 from pymy import err
 from pymy.constants import CLIENT, COMMAND, CR, ER
 from pymy.protocol.attributes import Attributes
 from pymy.protocol.columns import Column, parse_column
 from pymy.protocol.commands import simple
-from pymy.protocol.needs import READ, WRITE, Conversation
+from pymy.protocol.needs import WRITE, Conversation
 from pymy.protocol.packets import Ok, is_terminator, parse_eof
 from pymy.protocol.params import NULL, LongData, Parameter, parameter_block
+from pymy.protocol.pipelining import Command, run_together
 from pymy.protocol.query import LARGE_STATEMENT, begin, check_size, discard, read_result
 from pymy.protocol.result import Result
 from pymy.protocol.session import Session
@@ -277,32 +279,16 @@ def prepare_and_execute(
     if not (together and _is_whole(parameters)):
         yield from _renew(session, prepared, parameters)
         return (yield from _execute(session, prepared, parameters, stream, attributes))
-    yield from begin(session)
-    session.keep_statement(prepared.text)
-    session.command(COM_STMT_PREPARE, prepared.text)
-    session.command(COM_STMT_EXECUTE, payload)
-    session.sequence = 1
-    failure = None
-    try:
-        yield from read_prepared(session, prepared)
-    except err.Error as exc:
-        if not session.usable():
-            raise
-        failure = exc  # the answer to the EXECUTE still comes: an error too
-    session.move(BUSY)
-    while session.held < 4:
-        yield READ
-    session.trust_next()
-    session.binary = True
-    try:
-        result = yield from read_result(session, stream)
-    except err.Error as exc:
-        if failure is None or not session.usable():
-            raise
-        raise failure from exc
+    text = prepared.text
+    preparing = Command(COM_STMT_PREPARE, text, partial(read_prepared, session, prepared), text)
+    reading = partial(read_result, session, stream)
+    executing = Command(COM_STMT_EXECUTE, payload, reading, text, binary=True)
+    yield from run_together(session, (preparing, executing))
+    failure = preparing.error or executing.error  # behind an error the EXECUTE has one too
     if failure is not None:
         yield from discard(session)
         raise failure
+    result: Result = executing.result
     return result
 
 
