@@ -7,14 +7,28 @@ is on its way must fit into the buffers between the two, or both would wait for 
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from pymy import err
+from pymy.protocol.attributes import Attributes, attribute_block
+from pymy.protocol.hints import add_hint
 from pymy.protocol.needs import READ, WRITE, Conversation
-from pymy.protocol.query import begin
+from pymy.protocol.query import (
+    COM_QUERY,
+    LARGE_STATEMENT,
+    QUERY_ATTRIBUTES,
+    SETTING,
+    begin,
+    query,
+    read_all_results,
+    read_result,
+)
+from pymy.protocol.result import Result
 from pymy.protocol.session import Session
 from pymy.protocol.state import BUSY
 
@@ -24,6 +38,13 @@ from pymy.protocol.state import BUSY
 WINDOW = 32 * 1024
 # Commands without their answers; a time-out cannot take back what went out.
 MOST = 256
+# What sets nothing, though the word may stand in it: UPDATE t SET.
+_HARMLESS = re.compile(
+    rb"(?>\s|/\*[^!M].*?\*/|--[^\n]*\n|#[^\n]*\n)*+\(*"
+    rb"(?:SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH|VALUES|TABLE|CALL|DO)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_SETS = re.compile(rb"\b(?:SET|USE|EXECUTE)\b", re.IGNORECASE)
 
 
 class Ways(Protocol):
@@ -51,13 +72,46 @@ class Command:
     error: err.Error | None = None
 
 
-def takes_several(session: Session, ways: Ways) -> bool:
+def query_command(session: Session, sql: bytes, attributes: Attributes | None = None) -> Command:
+    """Make the command that ``query()`` sends; its result is a list of all of the text's."""
+    if session.statements is not None and SETTING.search(sql):
+        session.statements.clear()
+    reading = partial(_read_text, session, sql)
+    if len(sql) > LARGE_STATEMENT or len(sql) >= session.largest_command:
+        first = partial(query, session, sql, attributes=attributes)
+        return Command(0, b"", reading, alone=lambda: read_all_results(session, first()))
+    block = attribute_block(attributes) if session.capabilities & QUERY_ATTRIBUTES else b""
+    return Command(COM_QUERY, block + sql, reading, sql)
+
+
+def _read_text(session: Session, sql: bytes) -> Conversation[list[Result]]:
+    try:
+        return (yield from read_all_results(session, read_result(session, False)))
+    except err.DatabaseError as error:
+        add_hint(session, error, sql)
+        raise
+
+
+def may_set(session: Session, sql: bytes) -> bool:
+    """Tell whether a text may change how the next one's literals are read.
+
+    A procedure's changes of the SQL mode and the charset end with it.
+    """
+    if SETTING.search(sql):
+        return True
+    several = session.multi_statements and b";" in sql
+    return _SETS.search(sql) is not None and (several or _HARMLESS.match(sql) is None)
+
+
+def takes_several(session: Session) -> bool:
     """Tell whether a second command may be on its way.
 
     Not with compression: servers lose the second one of a frame (P120). Not where files are given
     away: behind LOAD DATA LOCAL the bytes of the next command would be loaded.
     """
-    return ways.together and session.compression is None and not session.files_allowed
+    ways: Ways | None = session.ways
+    alone = session.compression is not None or session.files_allowed
+    return not alone and (ways is None or ways.together)
 
 
 class _Flow:

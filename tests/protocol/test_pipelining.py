@@ -133,11 +133,11 @@ def test_one_at_a_time() -> None:
 
 
 def test_who_takes_several() -> None:
-    ways = ResetWays(together=True)
-    assert takes_several(ready_session(), ways)
-    assert not takes_several(ready_session(), ResetWays(together=False))
-    assert not takes_several(ready_session(files_allowed=True), ways)
-    assert not takes_several(ready_session(compression=zlib_compression(6)), ways)
+    assert takes_several(ready_session())
+    assert takes_several(ready_session(ways=ResetWays(together=True)))
+    assert not takes_several(ready_session(ways=ResetWays(together=False)))
+    assert not takes_several(ready_session(files_allowed=True))
+    assert not takes_several(ready_session(compression=zlib_compression(6)))
 
 
 @pytest.mark.parametrize("answered", [0, 1, 2])
