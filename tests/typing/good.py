@@ -78,10 +78,10 @@ def every_keyword() -> None:
 def pipelines(conn: pymy.Connection[Tuple]) -> None:
     with conn.pipeline(on_error="keep", timeout=2) as p:
         assert_type(p, pymy.Pipeline[Tuple])
-        assert_type(p.execute("select 1").rows, pymy.rows.Rows[Tuple])
+        assert_type(p.execute("select 1").rows, rows.Rows[Tuple])
         assert_type(p.execute("select 1", row_factory=rows.dict_row), pymy.PipelineResult[Dict])
         statement = conn.prepare("select 1", row_factory=rows.dataclass_row(Item))
-        assert_type(p.execute(statement).rows, pymy.rows.Rows[Item])
+        assert_type(p.execute(statement).rows, rows.Rows[Item])
         p.flush()
 
 
