@@ -312,7 +312,7 @@ class BasePipeline(err.Classes, Generic[Conn, Row]):
         yield from discard(session)
         several = takes_several(session) and len(queue) > 1
         commands = self._commands(queue)
-        if several and (connection.in_transaction and connection.get_autocommit()):
+        if several and connection.in_transaction and connection.get_autocommit():
             commands = chain((hold_open(session),), commands)
         try:
             yield from run_together(session, commands, session.ways, most=MOST if several else 1)

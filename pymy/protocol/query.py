@@ -86,9 +86,11 @@ def _autocommit_again(session: Session) -> Conversation[None]:
     before = session.bytes_sent
     try:
         yield from query(session, b"SET autocommit=1")
-    except BaseException:
+    except BaseException as exc:
         session.autocommit_due = True
-        raise
+        in_xa = isinstance(exc, err.Error) and exc.errno == ER.XAER_RMFAIL
+        if not (in_xa and session.usable()):
+            raise
     session.bytes_sent = before
 
 

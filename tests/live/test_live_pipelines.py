@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 from deadlocks import make_table, values
@@ -13,6 +15,9 @@ import pymy
 from pymy import rows
 from pymy.constants import CR, ER
 from pymy.protocol import pipelining
+
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+from relay import Relay
 
 
 @pytest.fixture
@@ -318,6 +323,28 @@ def test_unread_results_before_it(connect):
     assert one.rows == (("\\",),)
 
 
+def test_round_trips_through_a_relay(server, connect, tcp_dsn):
+    """200 statements take fewer than three, whoever looks from outside."""
+    if not hasattr(server, "tcp_dsn"):
+        pytest.skip("a given server may have no TCP address")
+    with Relay((server.host, server.port)) as relay:
+        conn = connect(tcp_dsn, port=relay.port, autocommit=True)
+        make_table(conn)
+        find = conn.prepare("select a from t where id = ?")
+        for sql in ("select %s", "update t set a = a + %s where id = 1", find):
+            before = relay.turns
+            with conn.pipeline() as p:
+                for number in range(200):
+                    p.execute(sql, (number,))
+            assert len(p.results) == 200
+            assert relay.turns - before < 3
+        before = relay.turns
+        for number in range(20):
+            conn.execute("select %s", (number,))
+        assert relay.turns - before == 20
+        conn.abort()
+
+
 # -- transactions
 
 
@@ -386,6 +413,32 @@ def test_autocommit_is_back_behind_the_transaction(connect):
         p.execute("insert into t values (9, 9)")
     assert conn.execute("select @@autocommit").fetchone() == (1,)  # one command needs no guard
     conn.rollback()
+
+
+def test_within_xa(connect, needs):
+    needs("XA transactions that outlive their session")
+    conn, other = connect(autocommit=True), connect(autocommit=True)
+    make_table(conn)
+    for finish in (conn.tpc_commit, conn.tpc_rollback):
+        conn.tpc_begin(conn.xid(1, f"p{conn.thread_id()}", "b"))
+        with conn.pipeline() as p:
+            p.execute("update t set a = a + 1 where id = 1")
+            p.execute("update t set a = a + 1 where id = 2")
+        conn.tpc_prepare()
+        finish()
+        assert conn.execute("select @@autocommit").fetchone() == (1,)
+        assert values(other) == [1, 1]
+
+
+def test_autocommit_switched_within_the_transaction(connect):
+    conn = connect(autocommit=True)
+    conn.begin()
+    with conn.pipeline() as p:
+        p.execute("select 1")
+        p.execute("select 2")
+    conn.autocommit(False)
+    conn.rollback()
+    assert conn.execute("select @@autocommit").fetchone() == (0,)
 
 
 def test_begin_and_commit_in_the_pipeline(connect):
