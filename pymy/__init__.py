@@ -36,6 +36,7 @@ from .err import (
     Warning,
 )
 from .options import Options, SSLMode
+from .pipelines import Pipeline, PipelineResult
 from .pool import Pool, PoolStats
 from .sql import Raw, escape_id, format
 from .standins import install_as_aiomysql, install_as_MySQLdb, install_as_pymysql
@@ -104,6 +105,8 @@ __all__ = [
     "NotSupportedError",
     "OperationalError",
     "Options",
+    "Pipeline",
+    "PipelineResult",
     "Pool",
     "PoolClosed",
     "PoolQueueFull",

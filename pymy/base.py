@@ -23,6 +23,7 @@ from .options.checks import encode_password
 from .protocol.handshake import Credentials
 from .protocol.kinds import Decoding
 from .protocol.packets import Ok
+from .protocol.resetting import ResetWays
 from .protocol.result import Result
 from .protocol.session import Session
 from .protocol.setup import autocommit, charset_named
@@ -68,6 +69,7 @@ class BaseConnection(err.Classes):
         self._live = options
         self._session = Session()
         self._forks = _Forks.count
+        self._ways = ResetWays(together=options.pipelining)
         self._result: Result | None = None
         self.query_attributes: dict[str, str | bytes | int | float | None] = {}
         self._take_converters(options.conv)
@@ -260,6 +262,7 @@ class BaseConnection(err.Classes):
         options = self._options
         session.where = self._live.where
         session.files_allowed = bool(options.local_infile)
+        session.ways = self._ways
         if options.prepare != "never":
             session.statements = StatementCache(
                 options.prepare, options.statement_cache_size, options.prepare_threshold

@@ -45,7 +45,7 @@ class Bucket(PoolCore):
         self.rubbish = rubbish  # of the whole pool
         self.options = options
         # all in one write, until the server turns out to be one that cannot
-        self.ways = ResetWays(together=True)
+        self.ways = ResetWays(together=options.pipelining)
 
 
 class BasePool:

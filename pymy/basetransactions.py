@@ -61,6 +61,7 @@ class BaseTransactional(BaseCommands):
         if not session.autocommit_known or self.get_autocommit() != autocommit:
             yield from run(session, f"SET AUTOCOMMIT={int(autocommit)}")
             session.autocommit_known = True
+            session.autocommit_due = False
         self._remember(autocommit=autocommit)
 
     def _xa_starting(self, xid: Xid) -> Conversation[None]:

@@ -21,12 +21,14 @@ from typing import (
 
 from . import err
 from .basecursor import DictRows
+from .basepipeline import OnError
 from .commands import Commands
 from .constants import CR
 from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
 from .dialling import BLOCKING, dialling
 from .nonblocking import Pending, Resolver, startable
 from .options import Options, from_call
+from .pipelines import Pipeline
 from .protocol import commands, handshake
 from .protocol.needs import Conversation
 from .protocol.result import Result
@@ -367,6 +369,20 @@ class Connection(Commands, Generic[Row]):
         statement: Statement[Any] = Statement(self, sql, row_factory)
         self._run(statement._preparing())
         return statement
+
+    def pipeline(
+        self, *, on_error: OnError = "raise", timeout: float | None = None
+    ) -> Pipeline[Row]:
+        """Make a context manager whose commands go out together. See ``pymy.Pipeline``.
+
+        Nothing is sent until the block ends, or ``flush()`` is called: then all of it, ahead of the
+        answers, in one round trip or few.
+
+        on_error: "raise" raises the first error of a command when all have been answered; "keep"
+            leaves each to its command. What ends the connection is raised with either.
+        timeout: seconds for one sending and its answers; afterwards see ``on_cancel``.
+        """
+        return Pipeline(self, on_error, timeout)
 
     # -- the same without waiting, see pymy.nonblocking
 

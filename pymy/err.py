@@ -60,6 +60,9 @@ class Error(MySQLError):
     statement: str | None = None
     """Of a script: the statement that failed, shortened."""
 
+    index: int | None = None
+    """Of a pipeline: number of the command that failed, from 0."""
+
     def __init__(
         self,
         *args: Any,

@@ -270,11 +270,14 @@ def start(method: Callable[P, T], *args: P.args, **options: P.kwargs) -> Operati
     """
     from .connections import Connection
     from .cursors import Cursor
+    from .pipelines import Pipeline
     from .statements import Statement
 
     owner = getattr(method, "__self__", None)
-    if not isinstance(owner, (Connection, Cursor, Statement)):
-        raise TypeError(f"{method!r} is no method of a pymy.Connection, its cursors or statements")
+    if not isinstance(owner, (Connection, Cursor, Statement, Pipeline)):
+        raise TypeError(
+            f"{method!r} is no method of a pymy.Connection, its cursors, statements or pipelines"
+        )
     connection = owner if isinstance(owner, Connection) else owner.connection
     if connection is not None and connection._pending is not None:
         raise connection._pending.error()

@@ -89,6 +89,7 @@ class PoolSteps(BasePool):
 
     def _opening(self, core: Bucket, ticket: Ticket) -> Steps[None]:
         conn = self._make(core.options)
+        conn._ways = core.ways
         try:
             yield partial(self._dial, conn, self._within(core.options, ticket))
             yield from self._greeting(conn)

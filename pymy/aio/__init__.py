@@ -29,6 +29,7 @@ from ..err import (
 from ..version import __version__
 from .connections import Connection
 from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
+from .pipelines import Pipeline, PipelineResult
 from .pool import Pool, PoolStats, create_pool
 from .statements import Statement
 
@@ -47,6 +48,8 @@ __all__ = [
     "MySQLError",
     "NotSupportedError",
     "OperationalError",
+    "Pipeline",
+    "PipelineResult",
     "Pool",
     "PoolStats",
     "ProgrammingError",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 from .. import err
 from ..base import _Forks
 from ..basecursor import DictRows
+from ..basepipeline import OnError
 from ..constants import CR
 from ..options import Options, from_call
 from ..protocol import commands, handshake
@@ -23,6 +24,7 @@ from ..waiting import Deadline, unsent
 from .commands import Commands
 from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
 from .dialling import dial
+from .pipelines import Pipeline
 from .results import Running, rows_of
 from .statements import Statement
 from .transport import StreamTransport
@@ -337,6 +339,12 @@ class Connection(Commands, Generic[Row]):
         statement: Statement[Any] = Statement(self, sql, row_factory)
         await self._run(statement._preparing())
         return statement
+
+    def pipeline(
+        self, *, on_error: OnError = "raise", timeout: float | None = None
+    ) -> Pipeline[Row]:
+        """Make a context manager whose commands go out together. See ``pymy.Pipeline``."""
+        return Pipeline(self, on_error, timeout)
 
     # -- aiomysql's private pair, by which Tortoise ORM sets its savepoints: always COM_QUERY
 

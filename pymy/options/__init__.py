@@ -77,6 +77,8 @@ class Options:
     stopped by KILL QUERY from a second connection, read to its end, or lost with its connection."""
     cancel_timeout: float = 2.0
     """Seconds that this may take before the connection is closed after all."""
+    pipelining: bool = True
+    """False: one command at a time, for proxies that lose what comes behind the first."""
     concurrent: Literal["queue", "error"] = "queue"
     """What a second task on a busy asyncio connection does: wait in line, or fail."""
 

@@ -36,6 +36,7 @@ ALIASES = {
 SWITCHES = (
     "tcp_keepalive",
     "tcp_nodelay",
+    "pipelining",
     "use_unicode",
     "allow_cleartext_password",
     "permit_expired_password",

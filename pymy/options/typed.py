@@ -39,6 +39,7 @@ class ConnectOptions(TypedDict, total=False):
     write_timeout: float | None
     on_cancel: Literal["kill", "drain", "close"]
     cancel_timeout: float
+    pipelining: bool
     concurrent: Literal["queue", "error"]
 
     # the session

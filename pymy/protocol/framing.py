@@ -14,6 +14,8 @@ Sources: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_p
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pymy.constants import CR
 from pymy.err import OperationalError, ProtocolError
 from pymy.protocol.buffers import Inbox
@@ -153,6 +155,16 @@ class Framing:
             self._out = b"%b%c%b" % (size.to_bytes(4, "little"), code, payload)
         else:
             self.put(b"%c%b" % (code, payload))
+
+    def commands(self, several: Iterable[tuple[int, bytes]]) -> None:
+        """Begin several commands, of a packet each, behind what waits to be sent."""
+        self.sequence = 1
+        self._out += b"".join(
+            [
+                b"%b%c%b" % ((len(payload) + 1).to_bytes(4, "little"), code, payload)
+                for code, payload in several
+            ]
+        )
 
     def put(self, payload: bytes) -> None:
         """Queue one payload, cut at 16 MiB - 1 with the empty trailer that P1 asks for."""

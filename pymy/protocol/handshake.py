@@ -314,5 +314,6 @@ def forget(session: Session, options: Options) -> None:
     """Drop what is known of the session that just ended."""
     session.variables.clear()
     session.forget_statements()
+    session.autocommit_due = False
     session.schema = options.database
     session.last_ok = Ok()

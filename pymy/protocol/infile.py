@@ -32,6 +32,8 @@ def send_file(session: Session, name: bytes) -> Conversation[Ok]:
     When the handler raises in the middle, the rest is not sent: the server keeps what it has got
     unless the transaction is rolled back (P92). The connection stays usable.
     """
+    if session.followed:  # it would take the commands behind this one for the file
+        raise malformed("a file is asked for where none was offered", name)
     answered = False
     failure: Exception | None = _refusal(session, name)
     if failure is None:

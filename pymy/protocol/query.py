@@ -30,7 +30,7 @@ from pymy.protocol.needs import KILL, READ, Conversation
 from pymy.protocol.packets import is_terminator, parse_eof, parse_ok, parse_terminator
 from pymy.protocol.result import Head, Result
 from pymy.protocol.rows import Row, decoder_for
-from pymy.protocol.session import COMMAND_NUMBERS, Session
+from pymy.protocol.session import COMMAND_NUMBERS, IN_TRANSACTION, Session
 from pymy.protocol.state import BUSY, READY, RESULTS, STREAMING
 from pymy.protocol.wire import Reader, malformed
 
@@ -61,6 +61,8 @@ def begin(session: Session) -> Conversation[None]:
     if session.state in (STREAMING, RESULTS):
         yield from discard(session)
         session.bytes_sent = 0
+    if session.autocommit_due and session.state is READY and not session.status_guessed:
+        yield from _autocommit_again(session)
     if session.abandoned:
         raise session.canceled()
     if session.state is not READY:
@@ -74,6 +76,22 @@ def begin(session: Session) -> Conversation[None]:
     session.move(BUSY)
     if session.doomed:
         session.close_statements()
+
+
+def _autocommit_again(session: Session) -> Conversation[None]:
+    """Switch autocommit on again, once the transaction is over for which it was switched off."""
+    if session.status & IN_TRANSACTION:
+        return
+    session.autocommit_due = False
+    before = session.bytes_sent
+    try:
+        yield from query(session, b"SET autocommit=1")
+    except BaseException as exc:
+        session.autocommit_due = True
+        in_xa = isinstance(exc, err.Error) and exc.errno == ER.XAER_RMFAIL
+        if not (in_xa and session.usable()):
+            raise
+    session.bytes_sent = before
 
 
 def query(
@@ -94,6 +112,14 @@ def query(
     except err.DatabaseError as error:
         add_hint(session, error, sql)
         raise
+
+
+def read_all_results(session: Session, first: Conversation[Result]) -> Conversation[list[Result]]:
+    """Read the results of a text to their end."""
+    results = [(yield from first)]
+    while (result := (yield from next_result(session))) is not None:
+        results.append(result)
+    return results
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from pymy import err
 from pymy.constants import CLIENT, COMMAND, ER, SERVER_STATUS
@@ -20,14 +20,16 @@ from pymy.protocol.handshake import (
     multi_statements,
     setup,
 )
-from pymy.protocol.needs import Conversation, Need
+from pymy.protocol.needs import Conversation
 from pymy.protocol.packets import parse_ok
+from pymy.protocol.pipelining import Command, run_together
 from pymy.protocol.query import LARGE_STATEMENT, begin, discard, read_result
 from pymy.protocol.roles import learn, question
 from pymy.protocol.session import Session
 from pymy.protocol.setup import charset_named, setup_statement
-from pymy.protocol.state import State
 from pymy.protocol.wire import malformed
+
+ROLLBACK = b"ROLLBACK"
 
 
 @dataclass
@@ -111,21 +113,10 @@ def reset_together(
         commands.append(statement(session, asked, answer))
         yield from send_together(session, options, commands, ways)
         commands = []
-    if later := login_commands(session, options, schema):
-        if not commands:
-            yield from begin(session)
-        commands += later
+    commands += login_commands(session, options, schema)
     if commands:
         yield from send_together(session, options, commands, ways)
     session.autocommit_known = options.autocommit is not None
-
-
-class Command(NamedTuple):
-    """One of several that go out together, and what reads its answer."""
-
-    code: int
-    payload: bytes
-    answer: Callable[[], Conversation[Any]]
 
 
 def statement(
@@ -140,8 +131,9 @@ def reset_commands(session: Session, options: Options, names: bytes) -> list[Com
     commands = []
     if session.status & SERVER_STATUS.SERVER_STATUS_IN_TRANS:
         # should the reset be refused, the autocommit=1 behind it would commit
-        rollback = partial(hear_out, session, partial(read_all, session))
-        commands.append(statement(session, b"ROLLBACK", rollback))
+        undo = statement(session, ROLLBACK)
+        undo.text = ROLLBACK
+        commands.append(undo)
     reset = partial(read_reset, session, options)
     commands.append(Command(COMMAND.COM_RESET_CONNECTION, b"", reset))
     wanted = multi_statements(session)
@@ -167,50 +159,19 @@ def send_together(
     session: Session, options: Options, commands: list[Command], ways: ResetWays
 ) -> Conversation[None]:
     """Send commands in one write, then read the answers; the first refusal is raised."""
+    yield from run_together(session, commands, ways)
     for command in commands:
-        session.command(command.code, command.payload)
-    session.sequence = 1
-    session.statement = b""
-    failures: list[err.Error | None] = []
-    try:
-        for command in commands:
-            if failures:
-                yield from next_answer(session)
-            failures.append((yield from hear_out(session, command.answer)))
-    except BaseException:
-        if failures and not session.usable():
-            ways.together = False
-        raise
-    for failure in failures:
+        failure = command.error
+        if command.text == ROLLBACK:  # refused within XA, which the reset ends all the same
+            continue
         if failure is not None and not is_expired(failure, options):
             failure.fatal = failure.errno != ER.UNKNOWN_COM_ERROR  # half set up
             raise failure
 
 
-def hear_out(
-    session: Session, answer: Callable[[], Conversation[Any]]
-) -> Conversation[err.Error | None]:
-    """Read an answer; an error that leaves the line at rest is returned."""
-    try:
-        yield from answer()
-    except err.Error as exc:
-        if exc.fatal or not session.usable():
-            raise
-        return exc
-    return None
-
-
 def read_all(session: Session) -> Conversation[None]:
     yield from read_result(session, True)
     yield from discard(session)
-
-
-def next_answer(session: Session) -> Conversation[None]:
-    """Turn to the answer of the next of several commands that went out together."""
-    session.move(State.BUSY)
-    while session.held < 4:
-        yield Need.READ
-    session.trust_next()  # MySQL Router counts on from the answer before
 
 
 def read_reset(session: Session, options: Options) -> Conversation[None]:

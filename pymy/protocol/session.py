@@ -76,6 +76,8 @@ class Session(Framing):
         self.mariadb = False
         # the greeting's status may be wrong about it; True once it was set by a statement of ours
         self.autocommit_known = False
+        # it is off only so that a transaction's pipeline stays together, and comes back behind it
+        self.autocommit_due = False
         self.tls = False
         self.local = False
         self.schema: str | None = None
@@ -103,6 +105,8 @@ class Session(Framing):
         self.heads: dict[bytes, Any] = {}
         self.binary_heads: dict[bytes, Any] = {}
         self.binary = False  # the rows of the last command
+        self.ways: Any = None  # what is known of sending several commands at once; None: nothing
+        self.followed = False  # more commands are on their way behind it
         self.statements: Any = None  # the StatementCache, unless prepare="never"
         self.doomed: list[int] = []  # statements to close in front of the next command
         self.statement_age = 0  # a reset begins a new one: the server counts from 1 again

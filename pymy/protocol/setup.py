@@ -50,7 +50,8 @@ def charset_named(name: str) -> Charset:
 
 
 def autocommit(session: Session) -> bool:
-    return bool(session.status & SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT)
+    on = bool(session.status & SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT)
+    return on or session.autocommit_due
 
 
 def quoted(session: Session, value: str) -> str:

@@ -17,16 +17,25 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Sequence
+from functools import partial
 
 from pymy import err
 from pymy.constants import CLIENT, COMMAND, CR, ER
 from pymy.protocol.attributes import Attributes
 from pymy.protocol.columns import Column, parse_column
 from pymy.protocol.commands import simple
-from pymy.protocol.needs import READ, WRITE, Conversation
+from pymy.protocol.needs import WRITE, Conversation
 from pymy.protocol.packets import Ok, is_terminator, parse_eof
 from pymy.protocol.params import NULL, LongData, Parameter, parameter_block
-from pymy.protocol.query import LARGE_STATEMENT, begin, check_size, discard, read_result
+from pymy.protocol.pipelining import Command, run_together, takes_several
+from pymy.protocol.query import (
+    LARGE_STATEMENT,
+    begin,
+    check_size,
+    discard,
+    read_all_results,
+    read_result,
+)
 from pymy.protocol.result import Result
 from pymy.protocol.session import Session
 from pymy.protocol.state import BUSY, READY
@@ -231,6 +240,30 @@ def _execute(
     return (yield from read_result(session, stream))
 
 
+def execute_command(
+    session: Session,
+    prepared: Prepared,
+    parameters: Sequence[Parameter],
+    attributes: Attributes | None = None,
+) -> Command | None:
+    """Make the command that ``execute()`` sends; None where it takes more than that one.
+
+    Its result is a list of all of the statement's.
+    """
+    if not (prepared.lives(session) and _is_whole(parameters)):
+        return None
+    if not session.mariadb and not prepared.takes(parameters):
+        return None
+    payload = execute_payload(session, prepared.number, parameters, attributes)
+    if len(payload) > LARGE_STATEMENT or len(payload) >= session.largest_command:
+        return None
+
+    def answer() -> Conversation[list[Result]]:
+        return (yield from read_all_results(session, read_result(session, False)))
+
+    return Command(COM_STMT_EXECUTE, payload, answer, prepared.text, binary=True)
+
+
 def _send_long_data(
     session: Session, prepared: Prepared, number: int, data: LongData
 ) -> Conversation[None]:
@@ -276,36 +309,20 @@ def prepare_and_execute(
     """
     payload = execute_payload(session, LAST, parameters, attributes)
     size = len(prepared.text) + len(payload)
-    together = session.mariadb and session.compression is None and size < LARGE_STATEMENT
+    together = session.mariadb and takes_several(session) and size < LARGE_STATEMENT
     if not (together and _is_whole(parameters)):
         yield from _renew(session, prepared, parameters)
         return (yield from _execute(session, prepared, parameters, stream, attributes))
-    yield from begin(session)
-    session.keep_statement(prepared.text)
-    session.command(COM_STMT_PREPARE, prepared.text)
-    session.command(COM_STMT_EXECUTE, payload)
-    session.sequence = 1
-    failure = None
-    try:
-        yield from read_prepared(session, prepared)
-    except err.Error as exc:
-        if not session.usable():
-            raise
-        failure = exc  # the answer to the EXECUTE still comes: an error too
-    session.move(BUSY)
-    while session.held < 4:
-        yield READ
-    session.trust_next()
-    session.binary = True
-    try:
-        result = yield from read_result(session, stream)
-    except err.Error as exc:
-        if failure is None or not session.usable():
-            raise
-        raise failure from exc
+    text = prepared.text
+    preparing = Command(COM_STMT_PREPARE, text, partial(read_prepared, session, prepared), text)
+    reading = partial(read_result, session, stream)
+    executing = Command(COM_STMT_EXECUTE, payload, reading, text, binary=True)
+    yield from run_together(session, (preparing, executing), session.ways)
+    failure = preparing.error or executing.error  # behind an error the EXECUTE has one too
     if failure is not None:
         yield from discard(session)
         raise failure
+    result: Result = executing.result
     return result
 
 

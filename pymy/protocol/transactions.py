@@ -8,7 +8,8 @@ from typing import NamedTuple
 from pymy import err
 from pymy.constants import CR, ER, SERVER_STATUS
 from pymy.protocol.needs import Conversation
-from pymy.protocol.query import query, servers_values
+from pymy.protocol.pipelining import Command, query_command
+from pymy.protocol.query import query, read_result, servers_values
 from pymy.protocol.result import Result
 from pymy.protocol.session import Session
 from pymy.protocol.wire import malformed
@@ -53,6 +54,23 @@ def run(session: Session, statement: str, *more: str) -> Conversation[Result]:
     for each in more:
         result = yield from query(session, each.encode("utf-8"))
     return result
+
+
+def hold_open(session: Session) -> Command:
+    """Have what follows a deadlock begin a transaction, not be committed statement by statement.
+
+    The server rolls the transaction back and goes on with the commands behind, which are on their
+    way already. Switched off within a transaction autocommit commits nothing.
+    """
+
+    def answer() -> Conversation[Result]:
+        result = yield from read_result(session, False)
+        session.autocommit_due = True
+        return result
+
+    command = query_command(session, b"SET autocommit=0")
+    command.answer = answer
+    return command
 
 
 def start_statements(

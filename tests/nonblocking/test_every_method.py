@@ -21,7 +21,7 @@ SILENT = {
     "thread_id", "xid",
 }  # fmt: skip
 # They end without waiting; or they wait at several places of the caller's.
-NOT_STARTED = {"abort", "stream", "transaction", "fetchall_unbuffered"}
+NOT_STARTED = {"abort", "pipeline", "stream", "transaction", "fetchall_unbuffered"}
 
 
 def methods(cls):
@@ -241,6 +241,19 @@ def test_a_statement(conn, table):
     with drive(conn.start_prepare("insert into t values (?)")) as statement:
         assert drive(statement.start_executemany([(3,), (4,)])) == 2
     assert rows(conn) == [1, 2, 3, 4]
+
+
+def test_a_pipeline(conn, table):
+    with conn.pipeline() as p:
+        names = {name for name in vars_of(pymy.Pipeline) if name.startswith("start_")}
+        assert names == {"start_flush"}
+        p.execute("insert into t values (3)")
+        found = p.execute(ROWS)
+        operation = p.start_flush()
+        assert not found.done
+        assert drive(operation) is None
+        assert found.rows == ((1,), (2,), (3,))
+        assert drive(p.start_flush()) is None
 
 
 ROWS = "select a from t order by a"

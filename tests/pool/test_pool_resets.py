@@ -239,6 +239,15 @@ def test_the_next_user_has_the_roles_of_the_login(needs, role, together, default
         assert pool._core(None).ways.together is together
 
 
+def test_connections_share_what_is_known_of_the_way(dsn):
+    with Pool(dsn) as pool, pool.connection() as conn:
+        ways = pool._core(None).ways
+        assert conn._ways is conn._session.ways is ways
+        assert ways.together
+    with Pool(dsn, pipelining=False) as pool, pool.connection() as conn:
+        assert not conn._session.ways.together
+
+
 def test_the_first_user_leaves_no_role_either(needs, role):
     needs("roles")
     options, name, _ = role

@@ -23,6 +23,7 @@ PAIRS = {
     "Connection": (pymy.Connection, pymy.aio.Connection),
     "Transaction": (pymy.transactions.Transaction, pymy.aio.transactions.Transaction),
     "Statement": (pymy.Statement, pymy.aio.Statement),
+    "Pipeline": (pymy.Pipeline, pymy.aio.Pipeline),
     "Cursor": (pymy.cursors.Cursor, pymy.aio.Cursor),
     "DictCursor": (pymy.cursors.DictCursor, pymy.aio.DictCursor),
     "SSCursor": (pymy.cursors.SSCursor, pymy.aio.SSCursor),
@@ -110,8 +111,8 @@ def test_calls_that_wait_are_awaited() -> None:
     }
     shared = {name for name in dir(pymy.base.BaseConnection) if not name.startswith("_")}
     assert plain - shared == {
-        "abort", "close", "cursor", "execute", "get_transaction_status", "is_alive", "stream",
-        "transaction", "xid",
+        "abort", "close", "cursor", "execute", "get_transaction_status", "is_alive", "pipeline",
+        "stream", "transaction", "xid",
     }  # fmt: skip
 
 
@@ -121,7 +122,14 @@ SHELLS = [
     *sorted((ROOT / "aio").glob("*.py")),
     *(
         ROOT / f"{name}.py"
-        for name in ("connections", "cursors", "transactions", "nonblocking", "stepping")
+        for name in (
+            "connections",
+            "cursors",
+            "pipelines",
+            "transactions",
+            "nonblocking",
+            "stepping",
+        )
     ),
 ]
 PACKETS = re.compile(

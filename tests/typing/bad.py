@@ -28,6 +28,8 @@ def blocking(conn: pymy.Connection) -> None:
     number: int = conn.cursor(row_factory=rows.dict_row).fetchall()[0]  # error
     print(number)
     conn.transaction("serializable", read_onyl=True)  # error
+    conn.pipeline(on_error="ignore")  # error
+    conn.pipeline().execute(1)  # error
 
 
 def lent(pool: pymy.Pool[dict[str, int]]) -> None:

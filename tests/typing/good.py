@@ -75,6 +75,23 @@ def every_keyword() -> None:
     )
 
 
+def pipelines(conn: pymy.Connection[Tuple]) -> None:
+    with conn.pipeline(on_error="keep", timeout=2) as p:
+        assert_type(p, pymy.Pipeline[Tuple])
+        assert_type(p.execute("select 1").rows, rows.Rows[Tuple])
+        assert_type(p.execute("select 1", row_factory=rows.dict_row), pymy.PipelineResult[Dict])
+        statement = conn.prepare("select 1", row_factory=rows.dataclass_row(Item))
+        assert_type(p.execute(statement).rows, rows.Rows[Item])
+        p.flush()
+
+
+async def async_pipelines(conn: pymy.aio.Connection[Dict]) -> None:
+    async with conn.pipeline() as p:
+        for row in p.execute("select 1"):
+            assert_type(row, Dict)
+        await p.flush()
+
+
 async def asyncio(conn: pymy.aio.Connection[Tuple]) -> None:
     assert_type(await pymy.aio.connect(), pymy.aio.Connection[Tuple])
     assert_type(await pymy.aio.connect(row_factory=rows.dict_row), pymy.aio.Connection[Dict])

@@ -1,0 +1,341 @@
+"""What pipelines of all transports share: everything that does not wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+
+from . import err
+from .basestatement import BaseStatement
+from .constants import CR
+from .protocol.columns import Column
+from .protocol.needs import Conversation
+from .protocol.params import bind
+from .protocol.pipelining import MOST, Command, may_set, query_command, run_together, takes_several
+from .protocol.query import discard, query, read_all_results
+from .protocol.result import Description, Result
+from .protocol.statements import check_count, execute, execute_command
+from .protocol.transactions import hold_open
+from .rows import Row, RowFactory, Rows
+
+if TYPE_CHECKING:
+    from .base import BaseConnection
+
+T = TypeVar("T")
+Conn = TypeVar("Conn", bound="BaseConnection")
+OnError = Literal["raise", "keep"]
+Maker = Callable[[Sequence[Column]], Callable[[tuple[Any, ...]], Any] | None]
+
+
+class PipelineResult(Generic[Row]):
+    """What came of one command of a pipeline: rows and counts, or its own error.
+
+    Before the command was sent and answered, and when it failed, everything but ``done``,
+    ``error``, ``index`` and ``statement`` raises that error.
+    """
+
+    def __init__(
+        self,
+        index: int,
+        statement: str | bytes,
+        cursor: Any,
+        command: Command | None = None,
+        at: int = 0,
+    ) -> None:
+        #: Number of the command in its pipeline, from 0.
+        self.index = index
+        #: The text that is sent, or that was prepared.
+        self.statement = statement
+        self._cursor = cursor
+        self._command = command
+        self._at = at
+        self._rows: Any = None
+
+    @property
+    def done(self) -> bool:
+        """True when the command was answered, be it by an error."""
+        return self._command is not None and self._command.done
+
+    @property
+    def error(self) -> err.Error | None:
+        """The command's own error; None when it succeeded.
+
+        Its ``sent`` is False for a command that has not gone out.
+        """
+        command = self._command
+        if command is None or not command.sent:
+            return err.InterfaceError(
+                CR.CR_NO_RESULT_SET,
+                "This command of the pipeline was not sent: flush() the pipeline, or leave its "
+                "block",
+                sent=False,
+            )
+        if not command.done:
+            return err.OperationalError(
+                CR.CR_CANCELED,
+                "This command of the pipeline was sent and nobody waited for its answer: it may "
+                "have run",
+                sent=True,
+            )
+        return command.error
+
+    def result(self) -> PipelineResult[Row]:
+        """Return this object, or raise the command's own error."""
+        self._answer()
+        return self
+
+    def _answer(self) -> Result:
+        error = self.error
+        if error is not None:
+            raise error
+        assert self._command is not None
+        result: Result = self._command.result[self._at]
+        return result
+
+    @property
+    def rows(self) -> Rows[Row]:
+        """The rows, as ``Cursor.fetchall`` gives them; empty when there are none."""
+        result = self._answer()
+        if self._rows is None:
+            make = self._cursor._row_maker(result.columns) if result.head is not None else None
+            rows = result.rows if make is None else [make(row) for row in result.rows]
+            self._rows = self._cursor._sequence(rows)
+        rows_: Rows[Row] = self._rows
+        return rows_
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    @property
+    def rowcount(self) -> int:
+        """The number of rows selected or affected."""
+        return self._answer().affected_rows
+
+    @property
+    def lastrowid(self) -> int:
+        """The AUTO_INCREMENT value that the command generated, 0 if none."""
+        return self._answer().insert_id
+
+    @property
+    def warning_count(self) -> int:
+        """The number of warnings."""
+        return self._answer().warning_count
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns with all the server said about them; empty without rows."""
+        return self._answer().columns
+
+    @property
+    def description(self) -> Description | None:
+        """The columns as PEP 249 has them; None without rows."""
+        return self._answer().description
+
+    @property
+    def more(self) -> tuple[PipelineResult[Any], ...]:
+        """The further results of a CALL or of several statements in one text."""
+        self._answer()
+        command = self._command
+        assert command is not None
+        return tuple(
+            PipelineResult(self.index, self.statement, self._cursor, command, at)
+            for at in range(self._at + 1, len(command.result))
+        )
+
+    def __repr__(self) -> str:
+        state = "pending" if not self.done else "failed" if self.error is not None else "done"
+        return f"<{type(self).__module__}.{type(self).__qualname__} {self.index} {state}>"
+
+
+class _Text:
+    """A text that waits to be sent; its literals are those of the moment it goes out."""
+
+    def __init__(self, connection: BaseConnection, cursor: Any, sql: str | bytes, args: Any):
+        self._connection = connection
+        self._cursor = cursor
+        self._sql = sql
+        # the program may use its list again
+        self._args = dict(args) if isinstance(args, Mapping) else args
+        if isinstance(args, list):
+            self._args = list(args)
+        self.has_values = args is not None
+        self._attributes = dict(connection.query_attributes)
+        self._context = connection._context
+        self.statement: str | bytes = cursor._mogrify(sql, args)
+        self._bytes = connection._encode(self.statement)
+
+    def sets(self) -> bool:
+        return may_set(self._connection._session, self._bytes)
+
+    def command(self, alone: bool) -> Command:
+        session = self._connection._session
+        if alone:
+            return Command(0, b"", self._alone, alone=self._alone)
+        return query_command(session, self._now(), self._attributes)
+
+    def _now(self) -> bytes:
+        connection = self._connection
+        if self.has_values and connection._context is not self._context:
+            self._context = connection._context
+            self._bytes = connection._encode(self._cursor._mogrify(self._sql, self._args))
+        return self._bytes
+
+    def _alone(self) -> Conversation[list[Result]]:
+        session = self._connection._session
+        first = query(session, self._now(), attributes=self._attributes)
+        return (yield from read_all_results(session, first))
+
+
+class _Execution:
+    """An execution of a prepared statement that waits to be sent."""
+
+    has_values = False  # none that a setting of the session could change
+
+    def __init__(self, connection: BaseConnection, statement: Any, args: Any) -> None:
+        prepared = statement._open()
+        values = statement._values(args)
+        check_count(prepared, len(values))
+        self._connection = connection
+        self._source = statement  # which a program may drop meanwhile
+        self._prepared = prepared
+        self._parameters = bind(values, connection._context)
+        self._attributes = dict(connection.query_attributes)
+        self.statement: str | bytes = statement.sql
+
+    def sets(self) -> bool:
+        return may_set(self._connection._session, self._prepared.text)
+
+    def command(self, alone: bool) -> Command:
+        session = self._connection._session
+        command = None
+        if not self._source.closed:
+            command = execute_command(session, self._prepared, self._parameters, self._attributes)
+        return command or Command(0, b"", self._alone, alone=self._alone)
+
+    def _alone(self) -> Conversation[list[Result]]:
+        session = self._connection._session
+        prepared = self._source._open()
+        first = execute(session, prepared, self._parameters, attributes=self._attributes)
+        return (yield from read_all_results(session, first))
+
+
+class BasePipeline(err.Classes, Generic[Conn, Row]):
+    """Commands that wait to be sent, and the results of all."""
+
+    def __init__(self, connection: Conn, on_error: OnError, timeout: float | None) -> None:
+        if on_error not in ("raise", "keep"):
+            raise err.ProgrammingError(
+                CR.CR_BAD_PARAMETER, f"on_error={on_error!r} is neither 'raise' nor 'keep'"
+            )
+        self.connection: Conn = connection
+        self._on_error = on_error
+        self._timeout = timeout
+        self._closed = False
+        self._queue: list[tuple[PipelineResult[Any], _Text | _Execution]] = []
+        self._cursor = connection._make_cursor(None, None)
+        #: What came of each command, in the order of their ``execute()``.
+        self.results: list[PipelineResult[Any]] = []
+
+    @overload
+    def execute(
+        self, query: BaseStatement[Any, T], args: Any = None, *, row_factory: None = None
+    ) -> PipelineResult[T]: ...
+    @overload
+    def execute(
+        self, query: str | bytes, args: Any = None, *, row_factory: None = None
+    ) -> PipelineResult[Row]: ...
+    @overload
+    def execute(
+        self,
+        query: str | bytes | BaseStatement[Any, Any],
+        args: Any = None,
+        *,
+        row_factory: RowFactory[T],
+    ) -> PipelineResult[T]: ...
+    def execute(
+        self,
+        query: str | bytes | BaseStatement[Any, Any],
+        args: Any = None,
+        *,
+        row_factory: RowFactory[Any] | None = None,
+    ) -> PipelineResult[Any]:
+        """Queue a statement and return what will hold its result. Nothing is sent.
+
+        query: SQL with placeholders of the connection's ``paramstyle``, or a statement that this
+            connection prepared.
+        args: tuple, list or dict, as for ``Cursor.execute``; the values are taken now.
+        row_factory: see ``pymy.rows``; default the statement's or the connection's.
+        Raises what is wrong with the parameters, and InterfaceError behind the end of the block.
+        """
+        if self._closed:
+            raise err.InterfaceError(
+                CR.CR_BAD_PARAMETER, "The block of this pipeline has ended: make a new one"
+            )
+        connection = self.connection
+        cursor = self._cursor
+        entry: _Text | _Execution
+        if isinstance(query, BaseStatement):
+            if query.connection is not connection:
+                raise err.ProgrammingError(
+                    CR.CR_BAD_PARAMETER, "The statement was prepared by another connection"
+                )
+            entry = _Execution(connection, query, args)
+            row_factory = row_factory or query.row_factory
+        else:
+            entry = _Text(connection, cursor, query, args)
+        if row_factory is not None:
+            cursor = connection._make_cursor(None, row_factory)
+        result: PipelineResult[Any] = PipelineResult(len(self.results), entry.statement, cursor)
+        self.results.append(result)
+        self._queue.append((result, entry))
+        return result
+
+    @property
+    def errors(self) -> list[err.Error]:
+        """The errors of the commands that failed, in order; each knows its ``index``."""
+        return [each.error for each in self.results if each.done and each.error is not None]
+
+    def _end(self, failed: bool) -> bool:
+        """Close, and tell whether something is to be sent: not behind an exception."""
+        self._closed = True
+        if failed:
+            self._queue.clear()
+        return bool(self._queue)
+
+    # -- conversations
+
+    def _flushing(self) -> Conversation[None]:
+        connection = self.connection
+        session = connection._session
+        queue, self._queue = self._queue, []
+        yield from discard(session)
+        several = takes_several(session) and len(queue) > 1
+        commands = self._commands(queue)
+        if several and connection.in_transaction and connection.get_autocommit():
+            commands = chain((hold_open(session),), commands)
+        try:
+            yield from run_together(session, commands, session.ways, most=MOST if several else 1)
+        finally:
+            failed = [result for result, _ in queue if result.done and result.error is not None]
+            for result in reversed(failed):
+                assert result.error is not None
+                result.error.index = result.index
+        if failed and self._on_error == "raise":
+            raise failed[0].error  # type: ignore[misc]
+
+    def _commands(self, queue: list[tuple[PipelineResult[Any], Any]]) -> Iterator[Command]:
+        self.connection._catch_up()
+        unsure = False  # how literals are read: a SET before is not answered
+        for result, entry in queue:
+            alone = unsure and entry.has_values
+            result._command = command = entry.command(alone)
+            unsure = (unsure and command.alone is None) or entry.sets()
+            yield command
+
+    def __repr__(self) -> str:
+        kind = f"{type(self).__module__}.{type(self).__qualname__}"
+        return f"<{kind} {len(self.results)} commands, {len(self._queue)} of them not sent>"
+
+
+__all__ = ["BasePipeline", "OnError", "PipelineResult"]
