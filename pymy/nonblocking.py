@@ -271,10 +271,13 @@ def start(method: Callable[P, T], *args: P.args, **options: P.kwargs) -> Operati
     from .connections import Connection
     from .cursors import Cursor
     from .statements import Statement
+    from .values import ValueStream
 
     owner = getattr(method, "__self__", None)
-    if not isinstance(owner, (Connection, Cursor, Statement)):
-        raise TypeError(f"{method!r} is no method of a pymy.Connection, its cursors or statements")
+    if not isinstance(owner, (Connection, Cursor, Statement, ValueStream)):
+        raise TypeError(
+            f"{method!r} is no method of a pymy.Connection, its cursors, statements or streams"
+        )
     connection = owner if isinstance(owner, Connection) else owner.connection
     if connection is not None and connection._pending is not None:
         raise connection._pending.error()

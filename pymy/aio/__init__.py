@@ -31,6 +31,7 @@ from .connections import Connection
 from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
 from .pool import Pool, PoolStats, create_pool
 from .statements import Statement
+from .values import ValueStream
 
 connect = Connection
 
@@ -53,6 +54,7 @@ __all__ = [
     "SSCursor",
     "SSDictCursor",
     "Statement",
+    "ValueStream",
     "Warning",
     "__version__",
     "connect",

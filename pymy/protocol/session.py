@@ -336,6 +336,8 @@ class Session(Framing):
 
     def _last_words(self) -> err.Error | None:
         """Parse an ERR that arrived while nobody was reading."""
+        if self.in_pieces:
+            return None
         try:
             packet = self.take()
             if packet is not None and packet[0] == 0xFF and not is_progress(packet):

@@ -23,6 +23,7 @@ PAIRS = {
     "Connection": (pymy.Connection, pymy.aio.Connection),
     "Transaction": (pymy.transactions.Transaction, pymy.aio.transactions.Transaction),
     "Statement": (pymy.Statement, pymy.aio.Statement),
+    "ValueStream": (pymy.ValueStream, pymy.aio.ValueStream),
     "Cursor": (pymy.cursors.Cursor, pymy.aio.Cursor),
     "DictCursor": (pymy.cursors.DictCursor, pymy.aio.DictCursor),
     "SSCursor": (pymy.cursors.SSCursor, pymy.aio.SSCursor),
@@ -41,6 +42,25 @@ ALONE = {
         f"{cls}.closed": "aiomysql's name"
         for cls in ("Cursor", "DictCursor", "SSCursor", "SSDictCursor")
     },
+    **{
+        f"ValueStream.{name}": "of io.RawIOBase"
+        for name in (
+            "fileno",
+            "flush",
+            "isatty",
+            "readable",
+            "readall",
+            "readline",
+            "readlines",
+            "seek",
+            "seekable",
+            "tell",
+            "truncate",
+            "writable",
+            "write",
+            "writelines",
+        )
+    },
     "Pool.minsize": "aiomysql's name",
     "Pool.maxsize": "aiomysql's name",
     "Pool.freesize": "aiomysql's name",
@@ -48,6 +68,7 @@ ALONE = {
 }
 # Names whose parameters or first line differ.
 DIFFERENT = {
+    "ValueStream.closed": "that of io.RawIOBase",
     "Connection.close": "needs no running loop, so it says no goodbye; closing twice is harmless",
     "Pool.connection": "speaks of `async with`",
 }
@@ -121,7 +142,7 @@ SHELLS = [
     *sorted((ROOT / "aio").glob("*.py")),
     *(
         ROOT / f"{name}.py"
-        for name in ("connections", "cursors", "transactions", "nonblocking", "stepping")
+        for name in ("connections", "cursors", "transactions", "values", "nonblocking", "stepping")
     ),
 ]
 PACKETS = re.compile(
