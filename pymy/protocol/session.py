@@ -95,6 +95,8 @@ class Session(Framing):
         # seconds that the next READ is worth; a transport that waited in vain resumes with True
         self.patience: float | None = None
         self.file_name = b""
+        self.upload: Any = None  # the LongData that FILE asks for, else it is the local file
+        self.pieces: Any = None  # what a transport reads it by; dropped at its end
         # what the user's own code raised: an error of another connection says nothing of this one
         self.not_ours: Exception | None = None
         self.streaming: Any = None
