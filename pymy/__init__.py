@@ -50,6 +50,7 @@ from .times import (
     TimestampFromTicks,
 )
 from .typesets import BINARY, DATE, DATETIME, NUMBER, ROWID, STRING, TIME, TIMESTAMP, DBAPISet
+from .values import ValueStream
 from .version import __version__, version_info
 
 apilevel = "2.0"
@@ -122,6 +123,7 @@ __all__ = [
     "TimeFromTicks",
     "Timestamp",
     "TimestampFromTicks",
+    "ValueStream",
     "Warning",
     "__version__",
     "apilevel",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import err
 from .protocol.needs import Conversation
-from .protocol.params import LONG_BLOB, UNSIGNED, LongData, bind
+from .protocol.params import LONG_BLOB, UNSIGNED, LongData, bind, is_read
 from .protocol.query import query
 from .protocol.result import Result
 from .protocol.statementcache import (
@@ -18,6 +18,7 @@ from .protocol.statementcache import (
     preparable,
     run_prepared,
 )
+from .protocol.statements import Prepared, execute
 from .sql import ParamStyle, in_order, interpolate, template
 
 if TYPE_CHECKING:
@@ -54,7 +55,12 @@ def executing(
         result = yield from _prepared(cursor, connection, key, entry, sql, args)
         if result is not None:
             return result
-    cursor._sent = text = cursor._mogrify(sql, args)
+    try:
+        cursor._sent = text = cursor._mogrify(sql, args)
+    except TypeError:
+        if not has_long_data(args):
+            raise
+        return (yield from executing_once(cursor, connection, sql, args))
     received = session.bytes_received
     result = yield from query(
         session,
@@ -67,6 +73,40 @@ def executing(
         # who streams expects much
         entry.large = cursor._streams or session.bytes_received - received > MUCH
     return result
+
+
+def has_long_data(args: Any) -> bool:
+    """Tell whether a file or an iterator is among the values, which text cannot hold."""
+    if isinstance(args, Mapping):
+        return any(is_read(type(value)) for value in args.values())
+    return any(
+        is_read(type(value)) for value in (args if isinstance(args, (tuple, list)) else (args,))
+    )
+
+
+def executing_once(
+    cursor: BaseCursor[Any, Any], connection: BaseConnection, sql: str | bytes, args: Any
+) -> Conversation[Result]:
+    """Execute a text whose values are read as they are sent: prepared, for this time only."""
+    if not isinstance(sql, str):
+        sql = bytes(sql).decode(connection.encoding)
+    style = connection._options.paramstyle
+    found = template(sql, style, connection._context)
+    parameters = bind(in_order(found, args, style), connection._context)
+    cursor._sent = text = found.text % (("?",) * found.size)
+    prepared = Prepared(connection._encode(text), describe=False)
+    try:
+        return (
+            yield from execute(
+                connection._session,
+                prepared,
+                parameters,
+                stream=cursor._streams,
+                attributes=connection.query_attributes,
+            )
+        )
+    finally:
+        prepared.close()
 
 
 def _entry(connection: BaseConnection, cache: StatementCache, sql: str, args: Any) -> Entry:

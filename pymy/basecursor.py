@@ -130,7 +130,14 @@ class BaseCursor(err.Classes, Generic[Conn, Row]):
         if session.statements is not None:
             self._take(connection, (yield from autoprepare.executing(self, connection, sql, args)))
             return self.rowcount
-        self._sent = text = self._mogrify(sql, args)
+        try:
+            self._sent = text = self._mogrify(sql, args)
+        except TypeError:
+            if not autoprepare.has_long_data(args):
+                raise
+            once = autoprepare.executing_once(self, connection, sql, args)
+            self._take(connection, (yield from once))
+            return self.rowcount
         result = yield from query(
             session,
             connection._encode(text),

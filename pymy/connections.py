@@ -36,6 +36,7 @@ from .protocol.state import CLOSED, CONNECTING, READY
 from .rows import Row, RowFactory
 from .statements import Statement
 from .transport import SocketTransport
+from .values import ValueStream
 from .waiting import Deadline, Steps, Waiting, finish
 
 if TYPE_CHECKING:
@@ -352,6 +353,23 @@ class Connection(Commands, Generic[Row]):
             cursor.execute(query, args, timeout=timeout)
             yield from cursor
 
+    def stream_value(
+        self, query: str | bytes, args: Any = None, *, timeout: float | None = None
+    ) -> ValueStream:
+        """Read one value of any size as a stream: the last column of the statement's only row.
+
+        One round trip, as ``execute``; then the value is read as it is used, in flat memory. It
+        comes as bytes, text in the connection's charset; ``row`` has the other columns. NULL reads
+        as an empty value, see ``is_null``.
+
+        timeout: seconds until the value begins; ``read_timeout`` bounds each read.
+        Raises DataError when there is no row and ProgrammingError for a statement that gives none
+        (it has run); the connection is usable. Another command drops what was not read.
+        """
+        stream = ValueStream(self)
+        self._run(stream._opening(self, query, args), timeout)
+        return stream
+
     @overload
     def prepare(self, sql: str | bytes, *, row_factory: None = None) -> Statement[Row]: ...
     @overload
@@ -389,6 +407,7 @@ class Connection(Commands, Generic[Row]):
     start_connect = startable(connect)
     start_close = startable(close)
     start_execute = startable(execute)
+    start_stream_value = startable(stream_value)
     start_prepare = startable(prepare)
     start_ping = startable(ping)
 

@@ -51,7 +51,8 @@ class Cursor(BaseCursor["Connection[Any]", Row]):
         Sends COM_QUERY: one round trip; large results take more reads.
 
         query: SQL with placeholders of the connection's ``paramstyle``.
-        args: tuple, list or dict; None leaves ``query`` as it is, with its percent signs.
+        args: tuple, list or dict; None leaves ``query`` as it is, with its percent signs. Files and
+            iterators of bytes among them are sent in pieces, by a statement prepared for this call.
         timeout: seconds for the whole call; afterwards see ``on_cancel``.
         Returns the number of rows selected or affected.
         Raises ProgrammingError for parameters that do not fit (nothing was sent), TypeError for

@@ -1,4 +1,4 @@
-"""Which local files a server may have by LOAD DATA LOCAL INFILE, and their content."""
+"""Which local files a server may have by LOAD DATA LOCAL INFILE, and what is sent in pieces."""
 
 from __future__ import annotations
 
@@ -18,10 +18,27 @@ from typing import Any, BinaryIO
 
 from . import err
 from .constants import CR, ER
+from .protocol.params import LONG_PIECE, LongData
+from .protocol.session import Session
 
 PIECE = 64 * 1024
 
 Policy = bool | Callable[[bytes], Any] | Sequence[Any]
+
+
+def pieces_of(session: Session, policy: Policy) -> Iterator[bytes]:
+    """Return what a session asks for by FILE: a parameter, or else a local file."""
+    if session.upload is not None:
+        pieces: Iterator[bytes] = session.upload.pieces()
+        return pieces
+    return LocalFiles(policy).pieces(session.file_name)
+
+
+def pieces_of_async(session: Session, policy: Policy) -> AsyncIterator[bytes]:
+    """Return the same without blocking the event loop."""
+    if session.upload is not None:
+        return _parameter_pieces(session.upload)
+    return LocalFiles(policy).pieces_async(session.file_name)
 
 
 class LocalFiles:
@@ -118,6 +135,26 @@ class LocalFiles:
             close = getattr(source, "close", None)
             if close is not None:
                 close()
+
+
+async def _parameter_pieces(data: LongData) -> AsyncIterator[bytes]:
+    """Read a parameter: files in threads, what has a coroutine or is asynchronous by awaiting."""
+    source = data.source
+    read = getattr(source, "read", None)
+    if inspect.iscoroutinefunction(read):
+        while piece := await read(LONG_PIECE):
+            for cut in data.cut(piece):
+                yield cut
+    elif read is None and isinstance(source, AsyncIterable):
+        async for piece in source:
+            for cut in data.cut(piece):
+                yield cut
+    elif read is not None:
+        async for piece in _threaded(data.pieces()):
+            yield piece
+    else:
+        for piece in data.pieces():
+            yield piece
 
 
 async def _threaded(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -272,11 +272,13 @@ def start(method: Callable[P, T], *args: P.args, **options: P.kwargs) -> Operati
     from .cursors import Cursor
     from .pipelines import Pipeline
     from .statements import Statement
+    from .values import ValueStream
 
     owner = getattr(method, "__self__", None)
-    if not isinstance(owner, (Connection, Cursor, Statement, Pipeline)):
+    if not isinstance(owner, (Connection, Cursor, Statement, Pipeline, ValueStream)):
         raise TypeError(
-            f"{method!r} is no method of a pymy.Connection, its cursors, statements or pipelines"
+            f"{method!r} is no method of a pymy.Connection, nor of its cursors, statements, "
+            "pipelines or streams"
         )
     connection = owner if isinstance(owner, Connection) else owner.connection
     if connection is not None and connection._pending is not None:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import err
+from .autoprepare import has_long_data
 from .baselease import freshen
 from .basepool import BasePool, Bucket, in_doubt, logger, repeats
 from .constants import CR
@@ -181,6 +182,8 @@ class PoolSteps(BasePool):
     ) -> Steps[Any]:
         again = self.retry_queries if retries is None else repeats("retries", retries)
         attempts = Attempts(again, self.limits.max_size)
+        if has_long_data(args):  # a file that was read would be a shorter one
+            attempts = Attempts(0, 0)
         while True:
             conn = yield from self._acquiring(dsn, None, True)
             executed = several = False

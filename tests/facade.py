@@ -150,7 +150,9 @@ def face(value: Any, loop: Loop) -> Any:
         kind: type[Face] = ConnectionFace
     elif isinstance(value, pymy.aio.Cursor):
         kind = CursorFace
-    elif isinstance(value, (Transaction, pymy.aio.Statement, pymy.aio.Pipeline)):
+    elif isinstance(
+        value, (Transaction, pymy.aio.Statement, pymy.aio.Pipeline, pymy.aio.ValueStream)
+    ):
         kind = Face
     elif isinstance(value, AsyncIterator):
         return iterate(value, loop)

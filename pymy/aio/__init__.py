@@ -32,6 +32,7 @@ from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
 from .pipelines import Pipeline, PipelineResult
 from .pool import Pool, PoolStats, create_pool
 from .statements import Statement
+from .values import ValueStream
 
 connect = Connection
 
@@ -56,6 +57,7 @@ __all__ = [
     "SSCursor",
     "SSDictCursor",
     "Statement",
+    "ValueStream",
     "Warning",
     "__version__",
     "connect",

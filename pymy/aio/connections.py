@@ -29,6 +29,7 @@ from .results import Running, rows_of
 from .statements import Statement
 from .transport import StreamTransport
 from .turns import Turns
+from .values import ValueStream
 
 if TYPE_CHECKING:
     from ..options.typed import ConnectOptions
@@ -329,6 +330,14 @@ class Connection(Commands, Generic[Row]):
         self, cursor: Any, query: str | bytes, args: Any, timeout: float | None
     ) -> AsyncGenerator[Any, None]:
         return rows_of(await self._executed(cursor, query, args, timeout))
+
+    async def stream_value(
+        self, query: str | bytes, args: Any = None, *, timeout: float | None = None
+    ) -> ValueStream:
+        """Read one value of any size as a stream: the last column of the statement's only row."""
+        stream = ValueStream(self)
+        await self._run(stream._opening(self, query, args), timeout)
+        return stream
 
     @overload
     async def prepare(self, sql: str | bytes, *, row_factory: None = None) -> Statement[Row]: ...

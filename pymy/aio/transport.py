@@ -7,14 +7,14 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from .. import err
 from ..constants import CR
 from ..dialling import target
-from ..localfiles import LocalFiles
+from ..localfiles import pieces_of_async
 from ..options import Options
 from ..protocol import stopping
 from ..protocol.handshake import Credentials
@@ -61,7 +61,6 @@ class StreamTransport(asyncio.BufferedProtocol):
         self._moved = 0.0
         self._backlog = 0
         self._expired = ("", 0.0)
-        self._pieces: AsyncIterator[bytes] | None = None
         # why the link was lost while nobody waited: the next command's error, as in blocking code
         self.unheard: err.Error | None = None
 
@@ -191,6 +190,10 @@ class StreamTransport(asyncio.BufferedProtocol):
                 answer = await self._kill()
         except Exception as exc:
             failure = exc
+        except asyncio.CancelledError:
+            if need is not FILE:
+                raise
+            failure = session.canceled()  # see _let_go()
         finally:
             self._helper = None
         if session.need is need:  # else the link was lost meanwhile
@@ -212,17 +215,10 @@ class StreamTransport(asyncio.BufferedProtocol):
             ) from exc
 
     async def _next_piece(self) -> bytes:
-        if self._pieces is None:
-            self._pieces = LocalFiles(self.options.local_infile).pieces_async(
-                self.session.file_name
-            )
-        try:
-            piece = await anext(self._pieces, b"")
-        except BaseException:
-            self._pieces = None
-            raise
-        if not piece:
-            self._pieces = None
+        session = self.session
+        if session.pieces is None:
+            session.pieces = pieces_of_async(session, self.options.local_infile)
+        piece: bytes = await anext(session.pieces, b"")
         return piece
 
     async def _kill(self) -> bool | None:
@@ -332,6 +328,8 @@ class StreamTransport(asyncio.BufferedProtocol):
         """Leave the running statement to ``on_cancel``; False when only closing is left."""
         if self.options.on_cancel == "close" or not self.session.abandon():
             return False
+        if self.session.need is FILE and self._helper is not None:
+            self._helper.cancel()  # a parameter's source may take its time
         # not create_task(): with asyncio.eager_task_factory it would run before it is assigned
         self._cleaner = asyncio.Task(self._clean_up(), loop=self.loop)
         self._cleaner.add_done_callback(self._cleaned)

@@ -43,6 +43,9 @@ class Framing:
         self.compression: Compression | None = None
         self._parts: list[bytes] = []
         self._parts_size = 0
+        self.in_pieces = False  # a payload was begun by piece() and not ended
+        self._continued = False  # ... whose present packet is not its last
+        self._left = 0  # ... of which so much is still to be read
         self._out: bytes = b""
         self._out_at = 0
         self.bytes_sent = 0
@@ -125,6 +128,66 @@ class Framing:
                 self._parts.clear()
                 self._parts_size = 0
                 return payload
+
+    # -- receiving a payload in pieces, so that it is never held whole
+
+    def coming(self) -> tuple[int, int] | None:
+        """Return size and first byte of the next packet, or None until they arrive."""
+        inbox = self.inbox
+        while True:
+            data, start, held = inbox.data, inbox.start, inbox.end - inbox.start
+            if held >= 4:
+                size = data[start] | data[start + 1] << 8 | data[start + 2] << 16
+                if not size:
+                    raise malformed("an empty packet")
+                if held > 4:
+                    return size, data[start + 4]
+            if not self._unwrapped():
+                return None
+
+    def piece(self, most: int) -> bytes | None:
+        """Return the next bytes of a payload, at most so many, or None until more arrive.
+
+        The first call begins the payload and b"" ends it; nothing may be taken between the two.
+        """
+        inbox = self.inbox
+        while True:
+            held = inbox.end - inbox.start
+            if self._left and held:
+                stop = inbox.start + min(most, held, self._left)
+                piece = bytes(inbox.view[inbox.start : stop])
+                inbox.start = stop
+                self._left -= len(piece)
+                return piece
+            if self.in_pieces and not self._left and not self._continued:
+                self.in_pieces = False
+                self._parts_size = 0
+                return b""
+            if not self._left and held >= 4:
+                self._begin_packet()
+            elif not self._unwrapped():
+                return None
+
+    def _begin_packet(self) -> None:
+        inbox = self.inbox
+        data, start = inbox.data, inbox.start
+        if data[start + 3] != self.sequence and self.checks_sequence:
+            self._accept_only_errors(b"", data[start + 3])
+        self.sequence = (data[start + 3] + 1) & 0xFF
+        self._left = data[start] | data[start + 1] << 8 | data[start + 2] << 16
+        self._continued = self._left == MAX_PACKET
+        self.in_pieces = True
+        inbox.start = start + 4
+        self._parts_size += self._left
+        if self._parts_size > MAX_PAYLOAD:
+            raise malformed(f"a packet of more than {MAX_PAYLOAD} bytes")
+
+    def skip(self) -> int:
+        """Drop what has arrived of a payload, and return how much that was."""
+        dropped = 0
+        while piece := self.piece(MAX_PACKET):
+            dropped += len(piece)
+        return dropped
 
     def _unwrapped(self) -> bool:
         return self.compression is not None and self.compression.unwrap(self.inbox)

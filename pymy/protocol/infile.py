@@ -48,6 +48,8 @@ def send_file(session: Session, name: bytes) -> Conversation[Ok]:
             if session.state is not State.BUSY:  # the link went, not the handler
                 raise
             failure = session.not_ours = exc
+        finally:
+            session.pieces = None
     session.put(b"")
     yield Need.WRITE  # before an answer that may be there already
     if answered:

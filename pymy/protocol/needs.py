@@ -15,7 +15,9 @@ class Need(Enum):
     READ = "receive bytes into space(), then filled(n), or eof()"
     WRITE = "send output(), then sent(n)"
     TLS = "wrap the link in TLS, then resume()"
-    FILE = "fetch the next piece of the local file, then resume(piece), or fail(exception)"
+    FILE = (
+        "fetch the next piece of a local file or parameter, then resume(piece), or fail(exception)"
+    )
     KILL = "stop the running statement over a second connection, then resume(whether it worked)"
     DONE = "nothing: the conversation is over and result() tells how"
 

@@ -37,6 +37,11 @@ class NoParameter(TypeError):
     """The value has a form in SQL text at most."""
 
 
+def is_read(cls: type) -> bool:
+    """Tell whether values of a class are files or iterators."""
+    return any(hasattr(cls, name) for name in ("read", "__next__", "__aiter__"))
+
+
 class LongData:
     """A file or an iterator of bytes, sent piece by piece before the statement is executed."""
 
@@ -44,17 +49,26 @@ class LongData:
         self.source = source
 
     def pieces(self) -> Iterator[bytes]:
+        """Yield pieces of at least one byte, at most LONG_PIECE."""
         read = getattr(self.source, "read", None)
-        found = iter(lambda: read(LONG_PIECE), b"") if read is not None else self.source
-        for piece in found:
-            if not isinstance(piece, (bytes, bytearray, memoryview)):
-                raise TypeError(
-                    f"a parameter that is read gives bytes, not {type(piece).__name__}: "
-                    "open the file in binary mode"
-                )
-            view = memoryview(piece).cast("B")
-            for at in range(0, len(view), LONG_PIECE):
-                yield bytes(view[at : at + LONG_PIECE])
+        if read is None and not hasattr(self.source, "__next__"):
+            raise TypeError(
+                f"{type(self.source).__name__} is an asynchronous iterator, which pymy.aio reads: "
+                "pass a file or an iterator of bytes"
+            )
+        for piece in iter(lambda: read(LONG_PIECE), b"") if read is not None else self.source:
+            yield from self.cut(piece)
+
+    @staticmethod
+    def cut(piece: Any) -> Iterator[bytes]:
+        if not isinstance(piece, (bytes, bytearray, memoryview)):
+            raise TypeError(
+                f"a parameter that is read gives bytes, not {type(piece).__name__}: "
+                "open the file in binary mode"
+            )
+        view = memoryview(piece).cast("B")
+        for at in range(0, len(view), LONG_PIECE):
+            yield bytes(view[at : at + LONG_PIECE])
 
 
 # Its type, and its bytes: None for NULL.
@@ -86,7 +100,7 @@ def _sender(cls: type, context: LiteralContext) -> Sender:
         encoder = context.encoder(base)
         if encoder is not None:
             return next((send for known, send in _SENDERS if known is encoder), _refuse)
-    if hasattr(cls, "read") or hasattr(cls, "__next__"):
+    if is_read(cls):
         return _long
     return _through_text
 

@@ -23,6 +23,7 @@ from pymy.constants import CLIENT, COMMAND, CR, ER
 from pymy.protocol.attributes import Attributes, attribute_block
 from pymy.protocol.binaryrows import binary_decoder_for
 from pymy.protocol.columns import parse_column
+from pymy.protocol.framing import MAX_PACKET
 from pymy.protocol.hints import add_hint
 from pymy.protocol.infile import send_file
 from pymy.protocol.kinds import Decoding
@@ -46,6 +47,8 @@ MOST_COLUMNS = 4096
 # killed, which costs a second connection.
 DRAIN_BYTES = 1 << 20
 DRAIN_SECONDS = 0.1
+# A row above this is dropped as it comes, without being held.
+LARGE_ROW = 64 * 1024
 # Statements above this are checked against the server's own limit before they go out (P19): it
 # would read them, answer 1153 and hang up.
 LARGE_STATEMENT = 1 << 20
@@ -333,12 +336,12 @@ def read_batch(session: Session, result: Result, rows: list[Row]) -> bool:
     packet = session.take()
     if packet is None:
         return inbox.start != start
-    if _is_row(session, result, packet):
+    if is_row(session, result, packet):
         rows.append(head.decoder.decode_row(packet, head.columns))
     return True
 
 
-def _is_row(session: Session, result: Result, packet: bytes) -> bool:
+def is_row(session: Session, result: Result, packet: bytes) -> bool:
     """Tell a row from what stands among rows or ends them; an ERR is raised."""
     if packet[0] == 0xFF:
         if session.took_progress(packet):
@@ -373,19 +376,32 @@ def discard_rows(session: Session, limit: int | None = None) -> Conversation[boo
     session.move(BUSY)
     dropped = 0
     while True:
-        packet = session.take()
-        if packet is None:
-            session.patience = None if limit is None else DRAIN_SECONDS
-            late = yield READ
-            session.patience = None
-            if limit is not None and (late or dropped > limit):
-                session.move(STREAMING)
-                return False
+        packet = None if session.in_pieces else session.take()
+        if packet is not None:
+            dropped += len(packet) + 4
+            is_row(session, result, packet)
+            if not result.unread:
+                return True
             continue
-        dropped += len(packet) + 4
-        _is_row(session, result, packet)
-        if not result.unread:
-            return True
+        if session.in_pieces or _is_large_row(session):
+            dropped += session.skip()
+            if not session.in_pieces:
+                continue
+        session.patience = None if limit is None else DRAIN_SECONDS
+        late = yield READ
+        session.patience = None
+        if limit is not None and (late or dropped > limit):
+            session.move(STREAMING)
+            return False
+
+
+def _is_large_row(session: Session) -> bool:
+    """Tell whether what comes is a row that is not worth holding, only to be dropped."""
+    coming = None if session.joining else session.coming()
+    if coming is None:
+        return False
+    size, first = coming
+    return size > LARGE_ROW and (first < 0xFE or size == MAX_PACKET)
 
 
 def discard(session: Session) -> Conversation[None]:

@@ -98,6 +98,8 @@ class Session(Framing):
         # seconds that the next READ is worth; a transport that waited in vain resumes with True
         self.patience: float | None = None
         self.file_name = b""
+        self.upload: Any = None  # the LongData that FILE asks for, else it is the local file
+        self.pieces: Any = None  # what a transport reads it by; dropped at its end
         # what the user's own code raised: an error of another connection says nothing of this one
         self.not_ours: Exception | None = None
         self.streaming: Any = None
@@ -349,6 +351,8 @@ class Session(Framing):
 
     def _last_words(self) -> err.Error | None:
         """Parse an ERR that arrived while nobody was reading."""
+        if self.in_pieces:
+            return None
         try:
             packet = self.take()
             if packet is not None and packet[0] == 0xFF and not is_progress(packet):

@@ -14,7 +14,7 @@ class State(Enum):
     CONNECTING = "the handshake has not ended"
     READY = "at a packet boundary, nothing pending: any command may go out"
     BUSY = "a command is out and its answer is not read to a resting point"
-    STREAMING = "at a packet boundary, more rows of the current result set wait to be read"
+    STREAMING = "more rows of the current result set, or the rest of one value, wait to be read"
     RESULTS = "at a packet boundary, more result sets of the last command wait to be read"
     BROKEN = "out of step or cut off: only closing is left"
     CLOSED = "closed by this side"

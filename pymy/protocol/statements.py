@@ -24,7 +24,7 @@ from pymy.constants import CLIENT, COMMAND, CR, ER
 from pymy.protocol.attributes import Attributes
 from pymy.protocol.columns import Column, parse_column
 from pymy.protocol.commands import simple
-from pymy.protocol.needs import WRITE, Conversation
+from pymy.protocol.needs import FILE, WRITE, Conversation
 from pymy.protocol.packets import Ok, is_terminator, parse_eof
 from pymy.protocol.params import NULL, LongData, Parameter, parameter_block
 from pymy.protocol.pipelining import Command, run_together, takes_several
@@ -274,24 +274,26 @@ def _send_long_data(
     """
     head = struct.pack("<IH", prepared.number, number)
     sent = False
-    pieces = data.pieces()
+    session.upload = data
     try:
         while True:
-            piece = next(pieces, None)
-            if piece is None and sent:
-                return
-            # an empty value is a piece too, else it would be missing (P84)
-            session.command(COMMAND.COM_STMT_SEND_LONG_DATA, head + (piece or b""))
-            yield WRITE
-            sent = True
+            piece = yield FILE
             if session.abandoned:
                 raise session.canceled()
+            if not piece and sent:
+                return
+            # an empty value is a piece too, else it would be missing (P84)
+            session.command(COMMAND.COM_STMT_SEND_LONG_DATA, head + piece)
+            yield WRITE
+            sent = True
     except Exception as exc:
         if session.state is BUSY:  # else the link went
             session.move(READY)
             prepared.close()
             session.not_ours = exc
         raise
+    finally:
+        session.upload = session.pieces = None
 
 
 def prepare_and_execute(

@@ -151,6 +151,12 @@ CONNECTION = {
         lambda found: len(found) == 1 and found[0][1] == 1292,
         lambda conn: conn.open,
     ),
+    "stream_value": (
+        None,
+        ["select a, 'xyz' from t where a = %s", (2,)],
+        lambda value: (value.row, value.size) == ((2,), 3) and value.close() is None,
+        lambda conn: rows(conn) == [1, 2],
+    ),
     "statistics": (None, [], lambda line: "Uptime" in line, lambda conn: conn.open),
     "tpc_begin": (None, xid, None, lambda conn: conn.tpc_rollback() is None),
     "tpc_commit": (
@@ -254,6 +260,22 @@ def test_a_pipeline(conn, table):
         assert drive(operation) is None
         assert found.rows == ((1,), (2,), (3,))
         assert drive(p.start_flush()) is None
+
+
+def test_a_stream_of_a_value(conn):
+    names = {name for name in vars_of(pymy.ValueStream) if name.startswith("start_")}
+    assert names == {"start_close", "start_read", "start_readall", "start_readinto"}
+    value = drive(conn.start_stream_value("select repeat('x', 100000)"))
+    assert drive(value.start_read(10)) == b"x" * 10
+    buffer = bytearray(5)
+    assert drive(value.start_readinto(buffer)) == 5
+    assert drive(value.start_readall()) == b"x" * 99_985
+    assert drive(value.start_read(10)) == b""
+    assert drive(value.start_close()) is None
+    value = drive(conn.start_stream_value("select repeat('x', 100000)"))
+    assert drive(value.start_close()) is None
+    assert value.closed
+    assert rows(conn, "select 'alive'") == ["alive"]
 
 
 ROWS = "select a from t order by a"

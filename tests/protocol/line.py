@@ -80,6 +80,8 @@ class Line:
                 need = session.resume()
             elif need is Need.KILL:
                 need = session.resume(self.kill())
+            elif session.upload is not None:
+                need = self._next_piece()
             else:
                 piece_or_error = self.files.pop(0) if self.files else b""
                 if isinstance(piece_or_error, Exception):
@@ -89,6 +91,15 @@ class Line:
         assert session.state in (*RESTING, State.CONNECTING)
         assert session.state in (State.BROKEN, State.CLOSED) or not session.output()
         return session.result()
+
+    def _next_piece(self) -> Need:
+        session = self.session
+        session.pieces = session.pieces or session.upload.pieces()
+        try:
+            piece = next(session.pieces, b"")
+        except Exception as exc:
+            return session.fail(exc)
+        return session.resume(piece)
 
     def _receive(self) -> Need:
         if not self.turns:

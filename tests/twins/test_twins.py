@@ -24,6 +24,7 @@ PAIRS = {
     "Transaction": (pymy.transactions.Transaction, pymy.aio.transactions.Transaction),
     "Statement": (pymy.Statement, pymy.aio.Statement),
     "Pipeline": (pymy.Pipeline, pymy.aio.Pipeline),
+    "ValueStream": (pymy.ValueStream, pymy.aio.ValueStream),
     "Cursor": (pymy.cursors.Cursor, pymy.aio.Cursor),
     "DictCursor": (pymy.cursors.DictCursor, pymy.aio.DictCursor),
     "SSCursor": (pymy.cursors.SSCursor, pymy.aio.SSCursor),
@@ -42,6 +43,25 @@ ALONE = {
         f"{cls}.closed": "aiomysql's name"
         for cls in ("Cursor", "DictCursor", "SSCursor", "SSDictCursor")
     },
+    **{
+        f"ValueStream.{name}": "of io.RawIOBase"
+        for name in (
+            "fileno",
+            "flush",
+            "isatty",
+            "readable",
+            "readall",
+            "readline",
+            "readlines",
+            "seek",
+            "seekable",
+            "tell",
+            "truncate",
+            "writable",
+            "write",
+            "writelines",
+        )
+    },
     "Pool.minsize": "aiomysql's name",
     "Pool.maxsize": "aiomysql's name",
     "Pool.freesize": "aiomysql's name",
@@ -49,6 +69,7 @@ ALONE = {
 }
 # Names whose parameters or first line differ.
 DIFFERENT = {
+    "ValueStream.closed": "that of io.RawIOBase",
     "Connection.close": "needs no running loop, so it says no goodbye; closing twice is harmless",
     "Pool.connection": "speaks of `async with`",
 }
@@ -127,6 +148,7 @@ SHELLS = [
             "cursors",
             "pipelines",
             "transactions",
+            "values",
             "nonblocking",
             "stepping",
         )
