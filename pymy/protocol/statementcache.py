@@ -49,7 +49,7 @@ _LIMIT = re.compile(r"\b(?:LIMIT|OFFSET)\s+(?:\d+\s*,\s*|\?\s*,\s*)?\Z", re.IGNO
 # The answers to a PREPARE behind which the text is tried: what the grammar takes as a literal only,
 # not preparable, too many parameters, too many statements.
 _PARSE_ERROR, _UNSUPPORTED, _MANY_PARAMETERS, _MANY_STATEMENTS = 1064, 1295, 1390, 1461
-_TEXT_REMAINS = {_PARSE_ERROR, _UNSUPPORTED, _MANY_PARAMETERS, _MANY_STATEMENTS}
+TEXT_REMAINS = {_PARSE_ERROR, _UNSUPPORTED, _MANY_PARAMETERS, _MANY_STATEMENTS}
 
 
 class Entry:
@@ -206,7 +206,7 @@ def run_prepared(
             cache.drop_prepared(key, entry)
             cache.size = len(cache.live)
             return None
-        elif exc.errno not in _TEXT_REMAINS:
+        elif exc.errno not in TEXT_REMAINS:
             cache.drop_prepared(key, entry)
             raise
     cache.drop_prepared(key, entry)
