@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from . import err
 from .constants import CR
-from .manyrows import INSERTS, Room, Rows, at_row
+from .manyrows import Room, Rows, at_row, named
 from .protocol.bulk import Tally, Written, indicated, is_bulk
 from .protocol.columns import Column
 from .protocol.needs import Conversation
@@ -155,7 +155,7 @@ class BaseStatement(err.Classes, Generic[Conn, Row]):
                     )
                     yield from discard(session)
         except err.Error as exc:
-            rows.blame(exc, counts=INSERTS.match(self._sql) is not None)
+            yield from named(session, rows, self._sql, exc)
             raise
         return tally.affected
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +33,10 @@ from .protocol.bulk import (
     is_bulk,
 )
 from .protocol.needs import Conversation
-from .protocol.query import ask_limit, discard
+from .protocol.query import ask_limit, discard, query, servers_values
 from .protocol.session import Session
-from .protocol.statementcache import limits
+from .protocol.state import READY
+from .protocol.statementcache import SPACE, limits
 from .protocol.statements import Prepared
 from .sql import SplitValues, Template, batches, encode, in_order, row_formatter, split_values
 
@@ -46,10 +48,11 @@ if TYPE_CHECKING:
 CAUTIOUS = 64 * 1024
 # What goes out at once afterwards.
 MOST = 1024000
-# What its words say of one row only in statements that insert many.
+# SQLSTATE classes of errors that one row's values are the reason of.
+_OF_A_ROW = frozenset({"22", "23"})
 _AT_ROW = re.compile(r" at row (\d+)\Z")
-_BULK = re.compile(r"\s*(?:INSERT|REPLACE|UPDATE|DELETE)\b", re.IGNORECASE)
-INSERTS = re.compile(r"\s*(?:INSERT|REPLACE)\b", re.IGNORECASE)
+_BULK = re.compile(rf"{SPACE}(?:INSERT|REPLACE|UPDATE|DELETE)\b", re.IGNORECASE | re.DOTALL)
+_INSERTS = re.compile(rf"{SPACE}(?:INSERT|REPLACE)\b", re.IGNORECASE | re.DOTALL)
 _RETURNING = re.compile(r"\bRETURNING\b", re.IGNORECASE)
 
 
@@ -88,19 +91,39 @@ class Rows:
         self.taken -= len(rows)
         self.ended = False
 
-    def blame(self, exc: err.Error, *, counts: bool) -> None:
-        """Say which of the rows that were sent last failed, as far as it is known.
 
-        counts: the server's words count the rows of the statement.
-        """
-        if exc is self.failure or exc.row_index is not None or not self.sent:
-            return
-        exc.row_range = self.sent
-        found = _AT_ROW.search(exc.message) if counts else None
-        if len(self.sent) == 1:
-            at_row(exc, self.sent.start)
-        elif found is not None and 0 < int(found[1]) <= len(self.sent):
-            at_row(exc, self.sent[int(found[1]) - 1])
+def named(session: Session, rows: Rows, sql: str, exc: err.Error) -> Conversation[None]:
+    """Give an error the index of its row, as far as that is known.
+
+    A statement that inserts many rows counts them in its words, and MariaDB 10.7 and later tells
+    also of those that have no such words. What runs row by row has failed in "row 1" always.
+    """
+    sent = rows.sent
+    if exc is rows.failure or exc.row_index is not None or not sent:
+        return
+    exc.row_range = sent
+    number = 1 if len(sent) == 1 else 0
+    if not number and _INSERTS.match(sql) is not None:
+        found = _AT_ROW.search(exc.message)
+        if found is not None:
+            number = int(found[1])
+        elif (exc.sqlstate or "")[:2] in _OF_A_ROW and _tells_rows(session):
+            with suppress(err.Error, ValueError, TypeError), servers_values(session):
+                yield from query(session, b"GET DIAGNOSTICS CONDITION 1 @_pymy_row=ROW_NUMBER")
+                number = int((yield from query(session, b"SELECT @_pymy_row")).rows[0][0])
+    if 0 < number <= len(sent):
+        at_row(exc, sent[number - 1])
+
+
+def _tells_rows(session: Session) -> bool:
+    greeting = session.greeting
+    return (
+        session.mariadb
+        and session.state is READY
+        and not session.abandoned
+        and greeting is not None
+        and greeting.version >= (10, 7)
+    )
 
 
 def at_row(exc: Exception, index: int) -> None:
@@ -204,6 +227,7 @@ class ManyRows:
         self.sql = sql
         self.tally = tally
         self._room = Room(connection, cursor.max_stmt_length)
+        self._prepared: Prepared | None = None
 
     def run(self, rows: Rows) -> Conversation[None]:
         way = choose(self.connection, self.sql, results=self.tally.results is not None)
@@ -215,9 +239,11 @@ class ManyRows:
                     yield from self._bulk(rows, way)
                 yield from self._each(rows)
         except err.Error as exc:
-            counts = isinstance(way, SplitValues) or INSERTS.match(self.sql) is not None
-            rows.blame(exc, counts=counts)
+            yield from named(self.session, rows, self.sql, exc)
             raise
+        finally:
+            if self._prepared is not None:  # only now: it clears what is known of an error
+                self._prepared.close()
 
     def _rewritten(self, rows: Rows, split: SplitValues) -> Conversation[None]:
         session, connection = self.session, self.connection
@@ -235,7 +261,7 @@ class ManyRows:
     def _bulk(self, rows: Rows, found: Template) -> Conversation[None]:
         connection = self.connection
         style = connection._options.paramstyle
-        prepared = Prepared(connection._encode(found.text), describe=False)
+        self._prepared = prepared = Prepared(connection._encode(found.text), describe=False)
 
         def write(row: Any) -> list[Written]:
             return indicated(in_order(found, row, style), connection._context)
@@ -243,10 +269,7 @@ class ManyRows:
         def note(row: Any) -> None:
             self.cursor._sent = Sent(connection, self.sql, row)
 
-        try:
-            yield from self._room.in_bulk(prepared, rows, write, self.tally, note)
-        finally:
-            prepared.close()
+        yield from self._room.in_bulk(prepared, rows, write, self.tally, note)
 
     def _each(self, rows: Rows) -> Conversation[None]:
         yield from execute_each(

@@ -32,9 +32,10 @@ LONGEST_TEXT = 8192
 # An answer above this is read faster in binary.
 MUCH = 64 * 1024
 
-_SPACE = r"(?>\s|/\*[^!].*?\*/|--[^\n]*\n|#[^\n]*\n)*+"
+# Blanks and comments in front of a statement, except those whose content runs.
+SPACE = r"(?>\s|/\*[^!].*?\*/|--[^\n]*\n|#[^\n]*\n)*+"
 _PREPARABLE = re.compile(
-    rf"{_SPACE}\(*(SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH)\b", re.IGNORECASE | re.DOTALL
+    rf"{SPACE}\(*(SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH)\b", re.IGNORECASE | re.DOTALL
 )
 # What is told by the answer before: preparing would be one. Variables have the types of the moment.
 _LOOKS_BACK = re.compile(r"@|\b(?:FOUND_ROWS|ROW_COUNT)\s*\(", re.IGNORECASE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 import pymy
@@ -37,6 +39,7 @@ def content(conn):
     return conn.execute("select a, b from t order by id").fetchall()
 
 
+BULK = "insert into t set a = %s, b = %s"
 ROWS = [(n, f"it's {n}") for n in range(100)]
 
 
@@ -183,6 +186,22 @@ def test_generator_that_raises(table):
     with pytest.raises(LookupError, match="no more"):
         table.cursor().executemany("insert into t (a, b) values (%s, %s)", rows())
     assert table.execute("select 1").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("sql", ["insert into t (a, b) values (%s, %s)", BULK])
+def test_flat_memory(table, sql):
+    """A generator's rows are held a command at a time."""
+    if sql is BULK and not table.is_mariadb:
+        pytest.skip("MySQL runs it row by row, and holds one row")
+    rows = ((n, f"row {n}") for n in range(60_000))
+    cursor = table.cursor()
+    cursor.max_stmt_length = 100_000
+    tracemalloc.start()
+    try:
+        assert cursor.executemany(sql, rows) == 60_000
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000  # all of them take more than twice that
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.only("blocking,nonblocking", "executemany() takes no async iterables")
