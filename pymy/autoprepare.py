@@ -19,7 +19,7 @@ from .protocol.statementcache import (
     run_prepared,
 )
 from .protocol.statements import Prepared, execute
-from .sql import ParamStyle, in_order, interpolate, template
+from .sql import ParamStyle, Template, in_order, interpolate, template
 
 if TYPE_CHECKING:
     from .base import BaseConnection
@@ -110,23 +110,35 @@ def executing_once(
 
 
 def _entry(connection: BaseConnection, cache: StatementCache, sql: str, args: Any) -> Entry:
+    if args is not None:
+        return Entry(parametrized(connection, sql, mode=cache.mode))
     context = connection._context
-    mariadb = connection._session.mariadb
     if context.guarded:  # text refuses what could be prepared here: both shall do the same
         return Entry(None)
     try:
         counted = template(sql, "qmark", context)
-        if args is None:
-            found = counted._replace(text=sql)
-            fits = not counted.size and preparable(found, 0, mode=cache.mode, mariadb=mariadb)
-            return Entry(found if fits else None)
-        found = template(sql, connection._options.paramstyle, context)
     except err.Error:
         return Entry(None)
-    found = found._replace(text=found.text % (("?",) * found.size))
-    counted = template(found.text, "qmark", context)
-    fits = preparable(found, counted.size, mode=cache.mode, mariadb=mariadb)
+    found = counted._replace(text=sql)
+    mariadb = connection._session.mariadb
+    fits = not counted.size and preparable(found, 0, mode=cache.mode, mariadb=mariadb)
     return Entry(found if fits else None)
+
+
+def parametrized(connection: BaseConnection, sql: str, *, mode: str) -> Template | None:
+    """Return a text with ``?`` for its placeholders; None when it is not to be prepared."""
+    context = connection._context
+    if context.guarded:
+        return None
+    try:
+        found = template(sql, connection._options.paramstyle, context)
+        found = found._replace(text=found.text % (("?",) * found.size))
+        counted = template(found.text, "qmark", context)
+    except err.Error:
+        return None
+    mariadb = connection._session.mariadb
+    fits = preparable(found, counted.size, mode=mode, mariadb=mariadb)
+    return found if fits else None
 
 
 def _prepared(

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from . import autoprepare, err
 from .autoprepare import Sent
 from .constants import CR
-from .protocol.bulk import execute_each
+from .manyrows import MOST, executing_many
+from .protocol.bulk import RowResult
 from .protocol.columns import Column
 from .protocol.needs import Conversation
 from .protocol.query import discard, fetch_batch, next_result, query
 from .protocol.result import Description, Result
 from .protocol.state import READY
 from .rows import Row, RowFactory, Rows, unique_names
-from .sql import batches, encode, escape_id, interpolate, row_formatter, split_values
+from .sql import escape_id, interpolate
 
 if TYPE_CHECKING:
     from .base import BaseConnection
@@ -31,11 +31,10 @@ Conn = TypeVar("Conn", bound="BaseConnection")
 class BaseCursor(err.Classes, Generic[Conn, Row]):
     """Parameters, description and the rows that are already here."""
 
-    #: Largest statement in bytes that ``executemany`` builds.
-    max_stmt_length = 1024000
+    #: Largest command in bytes that ``executemany`` builds of several rows.
+    max_stmt_length = MOST
 
     _streams = False
-    _gathers = False
     _batch_at = 0
     _wants_more = False
     _command = -1
@@ -49,6 +48,7 @@ class BaseCursor(err.Classes, Generic[Conn, Row]):
         self.rownumber = 0
         self.lastrowid: int | None = 0
         self.warning_count = 0
+        self.results: list[RowResult] | None = None
         self._sent: str | bytes | Sent | None = None
         self._result: Result | None = None
         self._rows: Any = None
@@ -76,37 +76,6 @@ class BaseCursor(err.Classes, Generic[Conn, Row]):
         return interpolate(
             sql, args, paramstyle=connection._options.paramstyle, context=connection._context
         )
-
-    def _statements(self, sql: str | bytes, args: Iterable[Any]) -> Iterator[bytes]:
-        """Build the statements of ``executemany`` one at a time."""
-        connection = self._open_connection()
-        context = connection._context
-        style = connection._options.paramstyle
-        if not isinstance(sql, str):
-            sql = bytes(sql).decode(connection.encoding)
-        split = split_values(sql, paramstyle=style, context=context)
-        self._gathers = split is not None
-        if split is None:
-            write = row_formatter(sql, context, style)
-            for row in args:
-                if connection._context is not context:  # the statement before changed the SQL mode
-                    context = connection._context
-                    write = row_formatter(sql, context, style)
-                yield self._note(encode(write(row), connection.encoding))
-            return
-        write = row_formatter(split.row, context, style)
-        for statement in batches(
-            split.prefix,
-            map(write, args),
-            split.suffix,
-            min(self.max_stmt_length, connection._options.max_allowed_packet - 1),
-            encoding=connection.encoding,
-        ):
-            yield self._note(statement)
-
-    def _note(self, statement: bytes) -> bytes:
-        self._sent = statement
-        return statement
 
     def _call_statements(self, procname: str, args: Iterable[Any]) -> list[str]:
         context = self._open_connection()._context
@@ -148,24 +117,14 @@ class BaseCursor(err.Classes, Generic[Conn, Row]):
         return self.rowcount
 
     def _executing_many(
-        self, connection: Conn, sql: str | bytes, args: Iterable[Any]
+        self, connection: Conn, sql: str | bytes, args: Iterable[Any], results: bool
     ) -> Conversation[int | None]:
-        session = connection._session
-        yield from discard(session)
-        statements = self._statements(sql, args)
-        first = next(statements, None)
-        if first is None:
+        tally = yield from executing_many(self, connection, sql, args, results)
+        if tally.result is None:
             return None
-        result, total = yield from execute_each(
-            session,
-            chain((first,), statements),
-            attributes=connection.query_attributes,
-            gather=self._gathers,
-        )
-        assert result is not None
-        self._take(connection, result)
-        self.rowcount = total
-        return total
+        self._take(connection, tally.result)
+        self.rowcount = tally.affected
+        return tally.affected
 
     def _calling(
         self, connection: Conn, procname: str, args: Iterable[Any]
@@ -215,6 +174,7 @@ class BaseCursor(err.Classes, Generic[Conn, Row]):
         self._rows = None
         self._batch_at = 0
         self._wants_more = False
+        self.results = None
         self.description = None
         self.rownumber = 0
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from . import err
 from .basefetching import Fetching
 from .constants import CR
+from .manyrows import Room, Rows, at_row, named
+from .protocol.bulk import Tally, Written, indicated, is_bulk
 from .protocol.columns import Column
 from .protocol.needs import Conversation
 from .protocol.params import bind
@@ -167,9 +170,7 @@ class BaseStatement(err.Classes, Generic[Conn, Row]):
         if isinstance(cursor, Fetching):
             return (yield from self._opening(cursor, args))
         connection, prepared = self.connection, self._open()
-        values = self._values(args)
-        check_count(prepared, len(values))
-        parameters = bind(values, connection._context)
+        parameters = bind(self._counted(args), connection._context)
         cursor._sent = self._sql
         connection._catch_up()
         result = yield from execute(
@@ -195,23 +196,39 @@ class BaseStatement(err.Classes, Generic[Conn, Row]):
         )
         cursor._take(connection, result)
 
-    def _executing_many(self, rows: Iterable[Any]) -> Conversation[int]:
+    def _executing_many(self, args: Iterable[Any]) -> Conversation[int]:
         connection, prepared = self.connection, self._open()
         session = connection._session
         yield from discard(session)
-        total = 0
-        for args in rows:
-            values = self._values(args)
-            check_count(prepared, len(values))
-            result = yield from execute(
-                session,
-                prepared,
-                bind(values, connection._context),
-                attributes=connection.query_attributes,
-            )
-            total += max(result.affected_rows, 0)
-            yield from discard(session)
-        return total
+        rows, tally, room = Rows(args), Tally(), Room(connection)
+        try:
+            while not rows.ended:
+                if is_bulk(session) and prepared.bulk:
+                    yield from room.in_bulk(prepared, rows, self._written, tally)
+                for row in islice(rows, 1):
+                    try:
+                        parameters = bind(self._counted(row), connection._context)
+                    except Exception as exc:
+                        at_row(exc, rows.taken - 1)
+                        raise
+                    rows.sent = range(rows.taken - 1, rows.taken)
+                    attributes = connection.query_attributes
+                    tally.add(
+                        (yield from execute(session, prepared, parameters, attributes=attributes))
+                    )
+                    yield from discard(session)
+        except err.Error as exc:
+            yield from named(session, rows, self._sql, exc)
+            raise
+        return tally.affected
+
+    def _written(self, row: Any) -> list[Written]:
+        return indicated(self._counted(row), self.connection._context)
+
+    def _counted(self, args: Any) -> Sequence[Any]:
+        values = self._values(args)
+        check_count(self._open(), len(values))
+        return values
 
     def __repr__(self) -> str:
         state = "closed" if self._prepared is None else f"{self.param_count} parameters"

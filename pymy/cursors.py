@@ -63,17 +63,27 @@ class Cursor(BaseCursor["Connection[Any]", Row]):
         connection = self._start()
         return connection._run(self._executing(connection, query, args), timeout)
 
-    def executemany(self, query: str | bytes, args: Iterable[Any]) -> int | None:
+    def executemany(
+        self, query: str | bytes, args: Iterable[Any], *, results: bool = False
+    ) -> int | None:
         """Run a statement once for each set of parameters.
 
-        INSERT and REPLACE ... VALUES are rewritten into statements of many rows, at most
-        ``max_stmt_length`` bytes each (or one row): one round trip a statement. Everything else is
-        sent once a row. ``args`` may be a generator: one statement is held at a time.
+        INSERT and REPLACE ... VALUES are rewritten into statements of many rows. MariaDB takes the
+        rows of other INSERT, REPLACE, UPDATE and DELETE as parameters in binary, many at once
+        (COM_STMT_BULK_EXECUTE). Both send ``max_stmt_length`` bytes at a time, or one row. All else
+        is sent once a row.
+
+        args: may be a generator; what goes out at once is held and no more.
+        results: keep what each row did in ``cursor.results``, a list of (insert_id, affected_rows).
+            That takes a round trip a row, except for bulk on MariaDB 11.5 and later.
         Returns the sum of affected rows; None when ``args`` is empty.
-        An error ends it: earlier statements have run, see the transaction.
+        An error ends it: its ``row_index`` or ``row_range`` names the row. What was sent before has
+        run, see the transaction. What ``args`` raises comes out; rows that were not sent are not.
+
+        Source: https://mariadb.com/docs/server/reference/clientserver-protocol/3-binary-protocol-prepared-statements/com_stmt_bulk_execute
         """
         connection = self._start()
-        return connection._run(self._executing_many(connection, query, args))
+        return connection._run(self._executing_many(connection, query, args, results))
 
     def callproc(self, procname: str, args: Iterable[Any] = ()) -> Any:
         """Call a stored procedure; its result sets are read with ``fetch...`` and ``nextset``.

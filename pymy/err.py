@@ -59,6 +59,10 @@ class Error(MySQLError):
     """Of a script: number of the line where what failed begins."""
     statement: str | None = None
     """Of a script: the statement that failed, shortened."""
+    row_index: int | None = None
+    """Of many rows: the index of the one that failed, from 0; None when that is not known."""
+    row_range: range | None = None
+    """Of many rows: the indexes of those sent together, one of which failed."""
 
     index: int | None = None
     """Of a pipeline: number of the command that failed, from 0."""

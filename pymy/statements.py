@@ -43,10 +43,11 @@ class Statement(BaseStatement["Connection[Any]", Row]):
         return cursor
 
     def executemany(self, args: Iterable[Any]) -> int:
-        """Run the statement once for each set of values: a round trip each.
+        """Run the statement once for each set of values.
 
-        ``args`` may be a generator. Returns the sum of affected rows. An error ends it: earlier
-        executions have run, see the transaction.
+        MariaDB takes the rows of INSERT, REPLACE, UPDATE and DELETE many at once
+        (COM_STMT_BULK_EXECUTE, about 1 MB at a time), all else is a round trip each. ``args`` may
+        be a generator. Returns the sum of affected rows. For errors see ``Cursor.executemany``.
         """
         self.connection._warn_unread()
         return self.connection._run(self._executing_many(args))

@@ -58,10 +58,12 @@ class Cursor(BaseCursor["Connection[Any]", Row]):
         connection = self._start()
         return await connection._run(self._executing(connection, query, args), timeout)
 
-    async def executemany(self, query: str | bytes, args: Iterable[Any]) -> int | None:
+    async def executemany(
+        self, query: str | bytes, args: Iterable[Any], *, results: bool = False
+    ) -> int | None:
         """Run a statement once for each set of parameters."""
         connection = self._start()
-        return await connection._run(self._executing_many(connection, query, args))
+        return await connection._run(self._executing_many(connection, query, args, results))
 
     async def callproc(self, procname: str, args: Iterable[Any] = ()) -> Any:
         """Call a stored procedure; its result sets are read with ``fetch...`` and ``nextset``."""

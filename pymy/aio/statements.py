@@ -38,7 +38,7 @@ class Statement(BaseStatement["Connection[Any]", Row]):
         return cursor
 
     async def executemany(self, args: Iterable[Any]) -> int:
-        """Run the statement once for each set of values: a round trip each."""
+        """Run the statement once for each set of values."""
         self.connection._warn_unread()
         return await self.connection._run(self._executing_many(args))
 

@@ -129,23 +129,19 @@ def read_all_results(session: Session, first: Conversation[Result]) -> Conversat
 @contextmanager
 def servers_values(session: Session) -> Iterator[None]:
     """Read rows for pymy itself: without the user's converters."""
-    decoding, heads = session.decoding, session.heads
-    session.decoding, session.heads = Decoding(encoding=decoding.encoding), {}
+    decoding, heads, binary = session.decoding, session.heads, session.binary_heads
+    session.decoding = Decoding(encoding=decoding.encoding)
+    session.heads, session.binary_heads = {}, {}
     try:
         yield
     finally:
-        session.decoding, session.heads = decoding, heads
+        session.decoding, session.heads, session.binary_heads = decoding, heads, binary
 
 
 def check_size(session: Session, size: int) -> Conversation[None]:
     """Refuse a statement that this side or the server would not take; nothing is lost by it."""
     if session.server_limit is None and size < session.largest_command:
-        session.server_limit = 1 << 30  # also when the answer makes no sense
-        before = session.bytes_sent  # of earlier statements of the same call
-        result = yield from query(session, b"SELECT @@max_allowed_packet")
-        if result.rows:
-            session.server_limit = int(result.rows[0][0])
-        session.bytes_sent = before
+        yield from ask_limit(session)
     limit = min(session.largest_command, session.server_limit or session.largest_command)
     if size >= limit:
         raise err.OperationalError(
@@ -153,6 +149,17 @@ def check_size(session: Session, size: int) -> Conversation[None]:
             f"The statement has {size} bytes and max_allowed_packet is {limit}: raise it, "
             "here and at the server, or send less at a time",
         )
+
+
+def ask_limit(session: Session) -> Conversation[None]:
+    """Ask the server for its max_allowed_packet, which holds for the whole connection."""
+    session.server_limit = 1 << 30  # also when the answer makes no sense
+    before = session.bytes_sent  # of earlier statements of the same call
+    with servers_values(session):
+        result = yield from query(session, b"SELECT @@max_allowed_packet")
+    if result.rows:
+        session.server_limit = int(result.rows[0][0])
+    session.bytes_sent = before
 
 
 def next_result(session: Session, *, stream: bool = False) -> Conversation[Result | None]:

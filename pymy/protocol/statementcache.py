@@ -32,9 +32,10 @@ LONGEST_TEXT = 8192
 # An answer above this is read faster in binary.
 MUCH = 64 * 1024
 
-_SPACE = r"(?>\s|/\*[^!].*?\*/|--[^\n]*\n|#[^\n]*\n)*+"
+# Blanks and comments in front of a statement, except those whose content runs.
+SPACE = r"(?>\s|/\*[^!].*?\*/|--[^\n]*\n|#[^\n]*\n)*+"
 _PREPARABLE = re.compile(
-    rf"{_SPACE}\(*(SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH)\b", re.IGNORECASE | re.DOTALL
+    rf"{SPACE}\(*(SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH)\b", re.IGNORECASE | re.DOTALL
 )
 # What is told by the answer before: preparing would be one. Variables have the types of the moment.
 _LOOKS_BACK = re.compile(r"@|\b(?:FOUND_ROWS|ROW_COUNT)\s*\(", re.IGNORECASE)
@@ -49,7 +50,7 @@ _LIMIT = re.compile(r"\b(?:LIMIT|OFFSET)\s+(?:\d+\s*,\s*|\?\s*,\s*)?\Z", re.IGNO
 # The answers to a PREPARE behind which the text is tried: what the grammar takes as a literal only,
 # not preparable, too many parameters, too many statements.
 _PARSE_ERROR, _UNSUPPORTED, _MANY_PARAMETERS, _MANY_STATEMENTS = 1064, 1295, 1390, 1461
-_TEXT_REMAINS = {_PARSE_ERROR, _UNSUPPORTED, _MANY_PARAMETERS, _MANY_STATEMENTS}
+TEXT_REMAINS = {_PARSE_ERROR, _UNSUPPORTED, _MANY_PARAMETERS, _MANY_STATEMENTS}
 
 
 class Entry:
@@ -206,7 +207,7 @@ def run_prepared(
             cache.drop_prepared(key, entry)
             cache.size = len(cache.live)
             return None
-        elif exc.errno not in _TEXT_REMAINS:
+        elif exc.errno not in TEXT_REMAINS:
             cache.drop_prepared(key, entry)
             raise
     cache.drop_prepared(key, entry)

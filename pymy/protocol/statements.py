@@ -58,7 +58,9 @@ _CALLS = re.compile(rb"\s*CALL\b", re.IGNORECASE)
 class Prepared:
     """A statement that one session has prepared."""
 
-    __slots__ = ("age", "codes", "columns", "describe", "number", "param_count", "session", "text")
+    __slots__ = (
+        "age", "bulk", "codes", "columns", "describe", "number", "param_count", "session", "text"
+    )  # fmt: skip
 
     def __init__(self, text: bytes, *, describe: bool = True) -> None:
         self.text = text
@@ -69,6 +71,7 @@ class Prepared:
         self.session: Session | None = None
         self.age = 0
         self.codes: dict[int, int] = {}
+        self.bulk = True  # until a server refuses it
 
     def lives(self, session: Session) -> bool:
         """Tell whether the server still knows it: a reset forgets all, and counts anew."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from ..err import ProgrammingError
@@ -140,7 +140,7 @@ def batches(
     prefix: str,
     rows: Iterable[str | bytes],
     suffix: str,
-    max_bytes: int,
+    max_bytes: int | Callable[[], int],
     *,
     encoding: str = "utf-8",
 ) -> Iterator[bytes]:
@@ -151,11 +151,12 @@ def batches(
     that `encoding` lacks.
 
     max_bytes: of the statement, one less than what the packet may hold since COM_QUERY takes a
-        byte.
+        byte; a function is asked anew for each statement.
     """
     head, tail = encode(prefix, encoding), encode(suffix, encoding)
     batch: list[bytes] = []
-    room = free = max_bytes - len(head) - len(tail)
+    limit = max_bytes if callable(max_bytes) else lambda: max_bytes
+    free = limit() - len(head) - len(tail)
     for item in rows:
         row = encode(item, encoding) if isinstance(item, str) else item
         size = len(row) + 1
@@ -163,7 +164,7 @@ def batches(
         if size > free + 1 and batch:
             yield b"".join((head, b",".join(batch), tail))
             batch.clear()
-            free = room
+            free = limit() - len(head) - len(tail)
         batch.append(row)
         free -= size
     if batch:

@@ -26,7 +26,7 @@ from pymy.constants import CLIENT, ER, FIELD_TYPE
 from pymy.options import Options, SSLMode
 from pymy.protocol import commands, stopping, transactions
 from pymy.protocol import query as query_module
-from pymy.protocol.bulk import execute_each
+from pymy.protocol.bulk import Tally, execute_each
 from pymy.protocol.handshake import Credentials
 from pymy.protocol.needs import Conversation, Need
 from pymy.protocol.packets import parse_greeting
@@ -97,9 +97,13 @@ def test_execute_each() -> None:
     session = ready_session()
     more = framed(ok(1, status=MORE)) + framed(ok(5), 2)
     line = Line(session, [framed(ok(2)), more, framed(ok((1 << 64) - 1, 9))])
-    result, total = line.run(execute_each(session, iter([b"a", b"b", b"c"])))
-    assert (total, result.insert_id) == (3, 9)
-    assert ask(session, execute_each(session, iter([]))) == (None, 0)
+    tally = Tally([])
+    line.run(execute_each(session, iter([b"a", b"b", b"c"]), tally))
+    assert (tally.affected, tally.result.insert_id) == (3, 9)
+    assert tally.results == [(0, 2), (0, 1), (9, 0)]
+    nothing = Tally()
+    ask(session, execute_each(session, iter([]), nothing))
+    assert (nothing.affected, nothing.result, nothing.results) == (0, None, None)
 
 
 def test_execute_each_with_a_value_that_cannot_be_written() -> None:
@@ -110,7 +114,7 @@ def test_execute_each_with_a_value_that_cannot_be_written() -> None:
     session = ready_session()
     line = Line(session, [framed(ok(2))])
     with pytest.raises(TypeError, match="no such literal"):
-        line.run(execute_each(session, statements()))
+        line.run(execute_each(session, statements(), Tally()))
     assert session.state is State.READY
 
 
