@@ -185,7 +185,7 @@ def test_errors_leave_the_connection_usable(conn):
         assert caught.value.errno == 1242
         assert conn.execute("select 1").fetchone() == (1,)
     with conn.prepare(READ) as statement:
-        with pytest.raises(pymy.ProgrammingError, match="1 parameters"):
+        with pytest.raises(pymy.ProgrammingError, match="1 parameter,"):
             list(statement.stream((1, 2), fetch_size=1))
         assert list(statement.stream((9,), fetch_size=1)) == ALL[9:]
     with pytest.raises(pymy.ProgrammingError):

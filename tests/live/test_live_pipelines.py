@@ -129,9 +129,10 @@ def test_an_exception_drops_what_is_not_sent(item, reads):
     assert not p.results[0].done
     with pytest.raises(pymy.InterfaceError, match="ended"):
         p.execute("select 1")
+    before = len(reads)
     with item.pipeline():
         pass
-    assert len(reads) == 1  # of the select
+    assert len(reads) == before
 
 
 def test_bad_parameters_are_told_at_once(item):

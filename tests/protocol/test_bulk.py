@@ -112,6 +112,6 @@ def test_a_forgotten_statement_is_prepared_again_once(number):
 def test_too_many_values():
     prepared = Prepared(b"insert into t set a = ?")
     session = session_with(prepared)
-    with pytest.raises(err.ProgrammingError, match="1 parameters"):
+    with pytest.raises(err.ProgrammingError, match="1 parameter,"):
         ask(session, execute_batch(session, prepared, batch_of((1, 2))[0], Tally()))
     assert session.usable()
