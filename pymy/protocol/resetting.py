@@ -11,7 +11,7 @@ from pymy import err
 from pymy.constants import CLIENT, COMMAND, ER, SERVER_STATUS
 from pymy.options import Options
 from pymy.protocol.attributes import attribute_block
-from pymy.protocol.commands import option, read_option
+from pymy.protocol.commands import option, read_ok, read_option
 from pymy.protocol.handshake import (
     Credentials,
     change_user,
@@ -132,7 +132,7 @@ def statement(
     session: Session, sql: bytes, answer: Callable[[], Conversation[Any]] | None = None
 ) -> Command:
     block = attribute_block(None) if session.capabilities & CLIENT.QUERY_ATTRIBUTES else b""
-    return Command(COMMAND.COM_QUERY, block + sql, answer or partial(read_all, session))
+    return Command(COMMAND.COM_QUERY, block + sql, answer or partial(read_ok, session))
 
 
 def reset_commands(session: Session, options: Options, names: bytes) -> list[Command]:
@@ -140,7 +140,7 @@ def reset_commands(session: Session, options: Options, names: bytes) -> list[Com
     commands = []
     if session.status & SERVER_STATUS.SERVER_STATUS_IN_TRANS:
         # should the reset be refused, the autocommit=1 behind it would commit
-        rollback = partial(hear_out, session, partial(read_all, session))
+        rollback = partial(hear_out, session, partial(read_ok, session))
         commands.append(statement(session, b"ROLLBACK", rollback))
     reset = partial(read_reset, session, options)
     commands.append(Command(COMMAND.COM_RESET_CONNECTION, b"", reset))
@@ -157,9 +157,10 @@ def login_commands(session: Session, options: Options, schema: bytes | None) -> 
     if session.set_role:
         commands.append(statement(session, session.set_role))
     if schema is not None:
-        commands.append(Command(COMMAND.COM_INIT_DB, schema, partial(read_all, session)))
+        commands.append(Command(COMMAND.COM_INIT_DB, schema, partial(read_ok, session)))
     if options.init_command:
-        commands.append(statement(session, options.init_command.encode("utf-8")))
+        first = options.init_command.encode("utf-8")
+        commands.append(statement(session, first, partial(read_all, session)))
     return commands
 
 
@@ -174,8 +175,11 @@ def send_together(
     failures: list[err.Error | None] = []
     try:
         for command in commands:
-            if failures:
-                yield from next_answer(session)
+            if failures:  # else it is the first answer, for which all is ready
+                session.move(State.BUSY)
+                while session.held < 4:
+                    yield Need.READ
+                session.trust_next()  # MySQL Router counts on from the answer before
             failures.append((yield from hear_out(session, command.answer)))
     except BaseException:
         if failures and not session.usable():
@@ -203,14 +207,6 @@ def hear_out(
 def read_all(session: Session) -> Conversation[None]:
     yield from read_result(session, True)
     yield from discard(session)
-
-
-def next_answer(session: Session) -> Conversation[None]:
-    """Turn to the answer of the next of several commands that went out together."""
-    session.move(State.BUSY)
-    while session.held < 4:
-        yield Need.READ
-    session.trust_next()  # MySQL Router counts on from the answer before
 
 
 def read_reset(session: Session, options: Options) -> Conversation[None]:
