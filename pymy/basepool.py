@@ -229,7 +229,8 @@ class BasePool:
         """Report an event to a core, then do what became due: close, take note of the lost."""
         with self._lock:
             answer = event(*args, self._now())
-        self._catch_up()
+        if self._rubbish or self._lost or self._closed:  # as _catch_up(), but at once
+            self._sweep()
         return answer
 
     def _catch_up(self) -> None:

@@ -253,8 +253,12 @@ class Pending:
 
 def uncover(connection: Connection) -> None:
     """Take away what hides a connection's own methods."""
-    for name in ("_run", "_carry", "_pending", "_starting"):
-        vars(connection).pop(name, None)
+    if not vars(connection).keys().isdisjoint(_COVERS):
+        for name in _COVERS:
+            vars(connection).pop(name, None)
+
+
+_COVERS = frozenset({"_run", "_carry", "_pending", "_starting"})
 
 
 def start(method: Callable[P, T], *args: P.args, **options: P.kwargs) -> Operation[T]:

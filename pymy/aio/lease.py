@@ -76,7 +76,8 @@ class Checkout(AbstractAsyncContextManager["PooledConnection[Row]"], Generic[Row
         return self._pool._acquire(*self._how).__await__()
 
     async def __aenter__(self) -> PooledConnection[Row]:
-        self._conn = await self._pool._acquire(*self._how)
+        pool, (dsn, timeout, wait) = self._pool, self._how
+        self._conn = pool._borrow(dsn, timeout) or await pool._acquire(dsn, timeout, wait)
         return self._conn
 
     async def __aexit__(self, *exc_info: object) -> None:

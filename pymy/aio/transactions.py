@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TypeVar
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from .. import err
 from ..basetransactions import BaseTransaction, BaseTransactional
@@ -44,7 +45,9 @@ class Transactional(BaseTransactional):
     def abort(self) -> None: ...
 
     @abstractmethod
-    async def _run(self, conversation: Conversation[T], timeout: float | None = None) -> T: ...
+    def _run(
+        self, conversation: Conversation[T], timeout: float | None = None
+    ) -> Coroutine[Any, Any, T]: ...
 
     async def begin(self) -> None:
         """Start a transaction (BEGIN); one that is open is committed by it, as the server does."""

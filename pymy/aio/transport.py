@@ -25,6 +25,7 @@ from ..tls import build_context, kept_context, not_started, server_name
 from ..transport import is_readable
 from ..waiting import Deadline, unanswered
 from .dialling import dial_address
+from .turns import Turns
 
 T = TypeVar("T")
 
@@ -52,7 +53,7 @@ class StreamTransport(asyncio.BufferedProtocol):
         self._aborted = False
         self._waiter: asyncio.Future[None] | None = None
         self._helper: asyncio.Task[None] | None = None
-        self._cleaner: asyncio.Task[None] | None = None
+        self.cleaner: asyncio.Task[None] | None = None
         self._patience: asyncio.TimerHandle | None = None
         self._writable = True
         self._reading = True
@@ -140,6 +141,8 @@ class StreamTransport(asyncio.BufferedProtocol):
 
     def _serve(self, need: Need) -> None:
         session = self.session
+        link = self._link
+        assert link is not None
         if self._is_timed:
             self._moved = time.monotonic()  # what is handed over to be sent counts, too
         if self._patience is not None:
@@ -149,7 +152,7 @@ class StreamTransport(asyncio.BufferedProtocol):
             if need is READ:
                 if not self._reading:
                     self._reading = True
-                    self.link.resume_reading()
+                    link.resume_reading()
                 if session.patience is not None:
                     self._patience = self.loop.call_later(session.patience, self._late)
                 return
@@ -160,7 +163,7 @@ class StreamTransport(asyncio.BufferedProtocol):
                 return  # resume_writing() comes back here
             if need is WRITE:
                 output = session.output()
-                self.link.write(output)
+                link.write(output)
                 need = session.sent(len(output))
             else:
                 self._helper = asyncio.Task(self._help(need), loop=self.loop)  # see _let_go()
@@ -244,36 +247,47 @@ class StreamTransport(asyncio.BufferedProtocol):
 
     # -- called by the connection
 
-    async def run(self, conversation: Conversation[T], deadline: Deadline | None = None) -> T:
-        """Carry one conversation to its end.
+    async def run(
+        self,
+        conversation: Conversation[T],
+        deadline: Deadline | None = None,
+        turns: Turns | None = None,
+    ) -> T:
+        """Carry one conversation to its end; ``turns``: it takes the turn, which is free.
 
         A cancelled task or a time-out lets the caller go at once and leaves the statement to
         ``on_cancel``; ``settled()`` waits until the line is clean.
         """
         session = self.session
-        self._serve(session.start(conversation))
-        if session.need is not DONE:
-            waiter = self._waiter = self.loop.create_future()
-            if deadline is not None or self._is_timed:
-                self._moved = time.monotonic()
-                self._look(deadline)
-            try:
-                await waiter
-            except asyncio.CancelledError:
-                if not self._is_answered():
-                    raise
-            finally:
-                if self._waiter is waiter:  # else it is the clean-up's
-                    self._waiter = None
-                if self._timer is not None:
-                    self._timer.cancel()
-                    self._timer = None
+        if turns is not None:
+            turns.taken = True
+        try:
+            self._serve(session.start(conversation))
             if session.need is not DONE:
-                self._give_up()
-        if session.state is BROKEN:
-            self.abort()
-        result: T = session.result()
-        return result
+                waiter = self._waiter = self.loop.create_future()
+                if deadline is not None or self._is_timed:
+                    self._moved = time.monotonic()
+                    self._look(deadline)
+                try:
+                    await waiter
+                except asyncio.CancelledError:
+                    if not self._is_answered():
+                        raise
+                finally:
+                    if self._waiter is waiter:  # else it is the clean-up's
+                        self._waiter = None
+                    if self._timer is not None:
+                        self._timer.cancel()
+                        self._timer = None
+                if session.need is not DONE:
+                    self._give_up()
+            if session.state is BROKEN:
+                self.abort()
+            result: T = session.result()
+            return result
+        finally:
+            if turns is not None:
+                turns.leave()
 
     def _is_answered(self) -> bool:
         """Tell whether the answer was there before the cancel; else leave the statement."""
@@ -331,8 +345,8 @@ class StreamTransport(asyncio.BufferedProtocol):
         if self.session.need is FILE and self._helper is not None:
             self._helper.cancel()  # a parameter's source may take its time
         # not create_task(): with asyncio.eager_task_factory it would run before it is assigned
-        self._cleaner = asyncio.Task(self._clean_up(), loop=self.loop)
-        self._cleaner.add_done_callback(self._cleaned)
+        self.cleaner = asyncio.Task(self._clean_up(), loop=self.loop)
+        self.cleaner.add_done_callback(self._cleaned)
         return True
 
     async def _clean_up(self) -> None:
@@ -353,7 +367,7 @@ class StreamTransport(asyncio.BufferedProtocol):
         try:
             yield
         finally:
-            cleaner = self._cleaner
+            cleaner = self.cleaner
             if cleaner is not None and cleaner is not asyncio.current_task():
                 cleaner.cancel()
                 await asyncio.wait([cleaner])
@@ -375,7 +389,7 @@ class StreamTransport(asyncio.BufferedProtocol):
             session.cut()
 
     def _cleaned(self, cleaner: asyncio.Task[None]) -> None:
-        self._cleaner = None
+        self.cleaner = None
         error = None if cleaner.cancelled() else cleaner.exception()
         if error is not None:
             what = "the clean-up behind a cancelled statement failed"
@@ -392,18 +406,18 @@ class StreamTransport(asyncio.BufferedProtocol):
 
     @property
     def is_cleaning(self) -> bool:
-        return self._cleaner is not None
+        return self.cleaner is not None
 
     async def settled(self) -> None:
         """Wait until nothing of an abandoned statement is left on the line."""
-        if self._cleaner is not None:
-            await asyncio.wait([self._cleaner])
+        if self.cleaner is not None:
+            await asyncio.wait([self.cleaner])
 
     def is_silent(self) -> bool:
         """Tell whether nothing waits to be read: neither bytes nor the end of the link."""
         if self._link is None or self._link.is_closing():
             return False
-        return not is_readable(self.sock)  # the loop may not have had the time to look
+        return not is_readable(self._socket)  # the loop may not have had the time to look
 
     def abort(self) -> None:
         """Close the link at once, from any thread; nothing is sent. It runs no loop: ``turn()``."""

@@ -212,10 +212,10 @@ class Framing:
         if self.compression is not None:
             self.compression.restart()
         size = len(payload) + 1
-        if size < MAX_PACKET and self.compression is None and not self._out:
+        if size < MAX_PACKET and self.compression is None and not self._out_at:
             self.sequence = 1
             # the sequence id is zero, so the length fills all four bytes of the header
-            self._out = b"%b%c%b" % (size.to_bytes(4, "little"), code, payload)
+            self._out += b"%b%c%b" % (size.to_bytes(4, "little"), code, payload)
         else:
             self.put(b"%c%b" % (code, payload))
 

@@ -64,9 +64,13 @@ class Greeting:
     @property
     def version(self) -> tuple[int, ...]:
         """Return the version as numbers, without the "5.5.5-" that MariaDB puts before 10 (P39)."""
-        text = self.server_version.removeprefix("5.5.5-")
-        found = re.match(r"\d+(?:\.\d+)*", text)
-        return tuple(int(part[:9]) for part in found[0].split(".")[:4]) if found else ()
+        return _numbers(self.server_version.removeprefix("5.5.5-"))
+
+
+@lru_cache(8)
+def _numbers(version: str) -> tuple[int, ...]:
+    found = re.match(r"\d+(?:\.\d+)*", version)
+    return tuple(int(part[:9]) for part in found[0].split(".")[:4]) if found else ()
 
 
 # From the thread id on; servers of old end behind the capabilities' lower half.

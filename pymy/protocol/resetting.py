@@ -11,7 +11,7 @@ from pymy import err
 from pymy.constants import CLIENT, COMMAND, ER, SERVER_STATUS
 from pymy.options import Options
 from pymy.protocol.attributes import attribute_block
-from pymy.protocol.commands import option, read_option
+from pymy.protocol.commands import option, read_ok, read_option
 from pymy.protocol.handshake import (
     Credentials,
     change_user,
@@ -123,7 +123,7 @@ def statement(
     session: Session, sql: bytes, answer: Callable[[], Conversation[Any]] | None = None
 ) -> Command:
     block = attribute_block(None) if session.capabilities & CLIENT.QUERY_ATTRIBUTES else b""
-    return Command(COMMAND.COM_QUERY, block + sql, answer or partial(read_all, session))
+    return Command(COMMAND.COM_QUERY, block + sql, answer or partial(read_ok, session))
 
 
 def reset_commands(session: Session, options: Options, names: bytes) -> list[Command]:
@@ -149,9 +149,10 @@ def login_commands(session: Session, options: Options, schema: bytes | None) -> 
     if session.set_role:
         commands.append(statement(session, session.set_role))
     if schema is not None:
-        commands.append(Command(COMMAND.COM_INIT_DB, schema, partial(read_all, session)))
+        commands.append(Command(COMMAND.COM_INIT_DB, schema, partial(read_ok, session)))
     if options.init_command:
-        commands.append(statement(session, options.init_command.encode("utf-8")))
+        first = options.init_command.encode("utf-8")
+        commands.append(statement(session, first, partial(read_all, session)))
     return commands
 
 

@@ -30,7 +30,7 @@ from pymy.protocol.state import (
     MOVES,
     READY,
     RESULTS,
-    STREAMING,
+    USABLE,
     State,
 )
 
@@ -137,7 +137,7 @@ class Session(Framing):
             self.state = state
 
     def usable(self) -> bool:
-        return self.state in (READY, STREAMING, RESULTS)
+        return self.state in USABLE
 
     def break_off(self, error: err.Error) -> None:
         """Mark the connection unusable; the first reason is kept."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from pymy import err
 from pymy.charset import Charset, charset_by_name, is_collation_name
 from pymy.constants import CR, SERVER_STATUS
@@ -27,6 +29,7 @@ def setup_statement(session: Session, options: Options) -> str:
     return "SET " + ", ".join(parts)
 
 
+@lru_cache(8)
 def names_clause(charset: str, collation: str | None) -> str:
     """Build ``NAMES charset [COLLATE collation]`` from names the charset table knows."""
     clause = f"NAMES {charset_named(charset).name}"
