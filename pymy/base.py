@@ -21,7 +21,7 @@ from .constants import CR, SERVER_STATUS
 from .options import Options
 from .options.checks import encode_password
 from .protocol.handshake import Credentials
-from .protocol.kinds import Decoding
+from .protocol.kinds import Decoding, Limit
 from .protocol.packets import Ok
 from .protocol.resetting import ResetWays
 from .protocol.result import Result
@@ -150,6 +150,7 @@ class BaseConnection(err.Classes):
             }
             missing = frozenset(key for key in default if key not in given)
         options = self._options
+        longest = options.max_column_length
         self._session.heads.clear()
         self._session.binary_heads.clear()
         self._session.decoding = self._decoding = Decoding(
@@ -159,6 +160,7 @@ class BaseConnection(err.Classes):
             json_objects=options.json,
             overrides=overrides,
             missing=missing,
+            limit=None if longest is None else Limit(longest, options.on_long_column == "null"),
         )
         self._decoders_known = dict(self._decoders)
 

@@ -167,6 +167,10 @@ class Options:
     as "Europe/Vienna", or a tzinfo. None refuses them. The session's own stays as it is."""
     json: bool = False
     """Decode JSON columns to objects; otherwise they are text."""
+    max_column_length: int | None = None
+    """Longest value of a text, binary or JSON column in bytes, 1 to 1 GiB; None: any."""
+    on_long_column: Literal["raise", "null"] = "raise"
+    """What a longer one is: DataError, or None."""
     binary_prefix: bool = False
     """Write bytes as _binary'...' in literals."""
     progress: Callable[..., Any] | None = None

@@ -53,6 +53,8 @@ _TYPES: dict[str, _Types] = {
     "client_flag": _INT,
     "client_flag_off": _INT,
     "max_allowed_packet": _INT,
+    "max_column_length": ((int, _NONE), "a number of bytes or None"),
+    "on_long_column": _TEXT,
     **dict.fromkeys(_TIMEOUTS, _SECONDS),
     **dict.fromkeys(SWITCHES, ((bool,), "True or False")),
     "ssl_capath": _PATH,
@@ -71,6 +73,7 @@ _TYPES: dict[str, _Types] = {
 _CHOICES: dict[str, tuple[str | None, ...]] = {
     "paramstyle": ("pyformat", "qmark", "named"),
     "zero_dates": ("str", "none", "raise"),
+    "on_long_column": ("raise", "null"),
     "on_cancel": ("kill", "drain", "close"),
     "prepare": ("auto", "always", "never"),
     "concurrent": ("queue", "error"),
@@ -175,6 +178,9 @@ def _check_limits(options: Options) -> None:
             )
     if not 1024 <= options.max_allowed_packet <= MAX_PACKET:
         raise bad_option(f"max_allowed_packet is between 1024 and {MAX_PACKET} bytes.")
+    longest = options.max_column_length
+    if longest is not None and not 1 <= longest <= MAX_PACKET:
+        raise bad_option(f"max_column_length is between 1 and {MAX_PACKET} bytes, or None.")
     if not 1 <= options.prepare_threshold <= 1_000_000:
         raise bad_option("prepare_threshold is between 1 and 1000000.")
     if not 0 <= options.statement_cache_size <= 16382:  # a server's usual max_prepared_stmt_count

@@ -113,6 +113,10 @@ def _size(text: str) -> int:
     return int(found[1]) * _UNITS[found[2]]
 
 
+def _size_or_none(text: str) -> int | None:
+    return None if text.lower() in _NONE else _size(text)
+
+
 def _mapping(text: str) -> dict[str, Any]:
     if text.startswith("{"):
         try:
@@ -178,6 +182,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
             "program_name",
             "paramstyle",
             "zero_dates",
+            "on_long_column",
             "time_zone",
             "prepare",
             "client_flag",
@@ -203,6 +208,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
         ["connect_timeout", "read_timeout", "write_timeout", "cancel_timeout"], _seconds
     ),
     "max_allowed_packet": _size,
+    "max_column_length": _size_or_none,
     "autocommit": _flag_or_none,
     "session_variables": _mapping,
     "connection_attributes": _attributes,

@@ -105,6 +105,8 @@ class ConnectOptions(TypedDict, total=False):
     time_zone: str | tzinfo | None
     zero_dates: Literal["str", "none", "raise"]
     json: bool
+    max_column_length: int | None
+    on_long_column: Literal["raise", "null"]
     binary_prefix: bool
     progress: Callable[..., Any] | None
     defer_connect: bool

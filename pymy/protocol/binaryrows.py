@@ -39,6 +39,7 @@ from pymy.protocol.rows import (
     RowDecoder,
     Shared,
     compile_loop,
+    sized,
     unconverted,
 )
 from pymy.protocol.wire import Reader, malformed
@@ -95,6 +96,11 @@ class BinaryRowDecoder(RowDecoder):
                 values.append(None)
                 continue
             text = kind.layout.text(reader)
+            limit = kind.kind.limit
+            if limit is not None and len(text) > limit.size:
+                limit.refuse(column, len(text))
+                values.append(None)
+                continue
             try:
                 values.append(kind.kind.convert(text))
             except Exception as exc:
@@ -212,13 +218,7 @@ class _Writer:
         expression = kind.template.format(piece="d[s:q]", call=call)
         return [
             "n = d[q]; s = q + 1",
-            f"if n < 251: q = s + n; {value} = {expression}",
-            "elif n == 252:",
-            f"  n = d[s] | d[s + 1] << 8; s += 2; q = s + n; {value} = {expression}",
-            "elif n == 253:",
-            "  n = d[s] | d[s + 1] << 8 | d[s + 2] << 16",
-            f"  s += 3; q = s + n; {value} = {expression}",
-            "else: return p, sequence, True",
+            *sized(kind, f"q = s + n; {value} = {expression}", None),
         ]
 
 

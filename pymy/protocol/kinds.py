@@ -6,14 +6,14 @@ import json
 import sys
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache, partial
 from typing import Any
 
-from pymy import texts
-from pymy.constants import FIELD_TYPE
+from pymy import err, texts
+from pymy.constants import CR, FIELD_TYPE
 from pymy.protocol.columns import Column
 
 _INTEGERS = {
@@ -24,6 +24,7 @@ _FLOATS = {FIELD_TYPE.FLOAT, FIELD_TYPE.DOUBLE}
 _DECIMALS = {FIELD_TYPE.DECIMAL, FIELD_TYPE.NEWDECIMAL}
 _DATETIMES = {FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP}
 _DATES = {FIELD_TYPE.DATE, FIELD_TYPE.NEWDATE}
+_SHORT = _INTEGERS | _FLOATS | _DECIMALS | _DATETIMES | _DATES | {FIELD_TYPE.TIME}
 _ALWAYS_BYTES = {FIELD_TYPE.BIT, FIELD_TYPE.GEOMETRY}
 _STRINGS = {
     FIELD_TYPE.VARCHAR, FIELD_TYPE.VAR_STRING, FIELD_TYPE.STRING, FIELD_TYPE.ENUM, FIELD_TYPE.SET,
@@ -32,17 +33,35 @@ _STRINGS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """The longest value of a column in bytes; a longer one is NULL or an error."""
+
+    size: int
+    null: bool = False
+
+    def refuse(self, column: Column, size: int) -> None:
+        """Raise DataError for a value that is too long, unless it is NULL."""
+        if not self.null:
+            raise err.DataError(
+                CR.CR_DATA_TRUNCATED,
+                f"Column {column.name!r} holds {size} bytes, more than max_column_length="
+                f"{self.size}: raise it, select less, or read the value with stream_value()",
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """How the bytes of one column become a value.
 
     ``template`` is a Python expression over the bytes, with ``{piece}`` for them and ``{call}`` for
     ``function``; ``convert`` gives the same value, or the value by policy where the expression
-    fails (a zero date).
+    fails (a zero date). ``limit``: how long it may be.
     """
 
     template: str
     function: Callable[[Any], Any] | None
     convert: Callable[[bytes], Any]
+    limit: Limit | None = None
 
     def expression(self, number: int) -> tuple[str, dict[str, Any]]:
         name = f"f{number}"
@@ -81,6 +100,7 @@ class Decoding:
     overrides: converters by FIELD_TYPE (they get str, or bytes for binary columns) or by MariaDB's
         extended type name ("uuid", "inet6", "json"); or pairs of a FLAG mask and a converter.
     missing: FIELD_TYPE numbers whose converter was taken away: their text is left as it came.
+    limit: of the values that are strings, in text and in binary rows.
     """
 
     def __init__(
@@ -92,7 +112,9 @@ class Decoding:
         json_objects: bool = False,
         overrides: Mapping[Any, Callable[[Any], Any]] | None = None,
         missing: frozenset[int] = frozenset(),
+        limit: Limit | None = None,
     ) -> None:
+        self.limit = limit
         self.use_unicode = use_unicode
         self.json_objects = json_objects
         self.overrides = overrides or {}
@@ -104,6 +126,12 @@ class Decoding:
 
     def kind(self, column: Column) -> Kind:
         """Choose the kind of one column."""
+        kind = self._unlimited(column)
+        if self.limit is None or column.type_code in _SHORT:
+            return kind
+        return replace(kind, limit=self.limit)
+
+    def _unlimited(self, column: Column) -> Kind:
         code = column.type_code
         override = self.overrides.get(column.extended_type or column.extended_format)
         if override is None:

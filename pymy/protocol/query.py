@@ -27,6 +27,7 @@ from pymy.protocol.framing import MAX_PACKET
 from pymy.protocol.hints import add_hint
 from pymy.protocol.infile import send_file
 from pymy.protocol.kinds import Decoding
+from pymy.protocol.largerows import read_row
 from pymy.protocol.needs import KILL, READ, Conversation
 from pymy.protocol.packets import is_terminator, parse_eof, parse_ok, parse_terminator
 from pymy.protocol.result import Head, Result
@@ -288,7 +289,7 @@ def read_rows(session: Session, result: Result) -> Conversation[None]:
                 result.rows.clear()
                 yield from _drop_rest(session, result)
             elif not read_batch(session, result, result.rows):
-                yield READ
+                yield from more_of(session, result, result.rows)
     except err.DataError as exc:
         if result.unread:  # else it is the server's own error, which ended the set
             yield from _drop_rest(session, result)
@@ -305,7 +306,7 @@ def fetch_batch(session: Session) -> Conversation[list[Row]]:
     try:
         while not rows and result.unread:
             if not read_batch(session, result, rows):
-                yield READ
+                yield from more_of(session, result, rows)
     except err.Error as exc:
         if isinstance(exc, err.DataError) and result.unread:
             yield from _drop_rest(session, result)
@@ -316,6 +317,17 @@ def fetch_batch(session: Session) -> Conversation[list[Row]]:
     if result.unread:
         session.move(STREAMING)
     return rows
+
+
+def more_of(session: Session, result: Result, rows: list[Row]) -> Conversation[None]:
+    """Receive more of a result; a row with values that may be too long is not held on the way."""
+    limit = session.decoding.limit
+    if limit is None or not _is_large_row(session, limit.size):
+        yield READ
+        return
+    assert result.head is not None
+    result.head_ended = True
+    rows.append((yield from read_row(session, result.head)))
 
 
 def read_batch(session: Session, result: Result, rows: list[Row]) -> bool:
@@ -407,13 +419,13 @@ def discard_rows(session: Session, limit: int | None = None) -> Conversation[boo
             return False
 
 
-def _is_large_row(session: Session) -> bool:
+def _is_large_row(session: Session, least: int = 0) -> bool:
     """Tell whether what comes is a row that is not worth holding, only to be dropped."""
     coming = None if session.joining else session.coming()
     if coming is None:
         return False
     size, first = coming
-    return size > LARGE_ROW and (first < 0xFE or size == MAX_PACKET)
+    return size == MAX_PACKET or (size > max(least, LARGE_ROW) and first < 0xFE)
 
 
 def discard(session: Session) -> Conversation[None]:

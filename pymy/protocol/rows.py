@@ -101,6 +101,10 @@ class RowDecoder:
                 values.append(None)
                 continue
             value = reader.lenenc_bytes()
+            if kind.limit is not None and len(value) > kind.limit.size:
+                kind.limit.refuse(column, len(value))
+                values.append(None)
+                continue
             try:
                 values.append(kind.convert(value))
             except Exception as exc:
@@ -150,17 +154,30 @@ def compile_batch(kinds: tuple[Kind, ...], check_sequence: bool) -> Batch:
         else:
             body += ["d = d[q:]"] if number else []
             body.append("n = d[0]; s = 1")
-        body += [
-            f"if n < 251: q = s + n; {value} = {expression}",
-            f"elif n == 251: {value} = None; q = s",
-            "elif n == 252:",
-            f"  n = d[s] | d[s + 1] << 8; s += 2; q = s + n; {value} = {expression}",
-            "elif n == 253:",
-            "  n = d[s] | d[s + 1] << 8 | d[s + 2] << 16",
-            f"  s += 3; q = s + n; {value} = {expression}",
-            "else: return p, sequence, True",
-        ]
+        body += sized(kind, f"q = s + n; {value} = {expression}", f"{value} = None; q = s")
     return compile_loop(body, len(kinds), check_sequence, scope)
+
+
+def sized(kind: Kind, take: str, null: str | None) -> list[str]:
+    """Write the code that reads the length of a lenenc string and takes it.
+
+    One that is too long or beyond 16 MiB is left to ``decode_row``.
+    """
+    longest = kind.limit.size if kind.limit is not None else 0xFFFFFF
+    check = [f"  if n > {longest}: return p, sequence, True"] if longest < 0xFFFFFF else []
+    return [
+        f"if n < {min(251, longest + 1)}: {take}",
+        *([f"elif n == 251: {null}"] if null is not None else []),
+        "elif n == 252:",
+        "  n = d[s] | d[s + 1] << 8; s += 2",
+        *check,
+        f"  {take}",
+        "elif n == 253:",
+        "  n = d[s] | d[s + 1] << 8 | d[s + 2] << 16; s += 3",
+        *check,
+        f"  {take}",
+        "else: return p, sequence, True",
+    ]
 
 
 def compile_loop(

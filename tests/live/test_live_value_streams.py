@@ -211,6 +211,7 @@ def test_forty_mebibytes_in_flat_memory(big):
 
 @pytest.mark.parametrize("compress", ["zlib", "zstd"])
 def test_over_tls_and_compression(connect, big, tcp_dsn, needs, compress):
+    needs("tls")
     if compress == "zstd":
         needs("zstd")
     conn = connect(tcp_dsn, compress=compress, ssl_mode="required", max_allowed_packet=1 << 30)

@@ -162,7 +162,8 @@ def test_p94_a_server_that_has_enough(kind: str | None, capabilities: int) -> No
     session.sent(len(session.output()))
     session.space()[: len(asked)] = asked
     assert session.filled(len(asked)) is Need.FILE
-    session.resume(b"piece")
+    session.pieces = iter([b"piece", b"of this file only"])  # as a transport does
+    session.resume(next(session.pieces))
     session.space()[: len(early)] = early
     session.filled(len(early))
     need = session.sent(len(session.output()))
@@ -171,6 +172,7 @@ def test_p94_a_server_that_has_enough(kind: str | None, capabilities: int) -> No
         need = session.resume() if need is Need.FILE else session.sent(len(session.output()))
     with pytest.raises(err.Error, match="enough"):
         session.result()
+    assert session.pieces is None  # else the next file would begin with the rest
 
 
 # the handler raises

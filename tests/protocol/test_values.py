@@ -253,6 +253,23 @@ def test_what_is_lost_is_not_the_end():
         list(Stream()._piece(None, 10))
 
 
+@pytest.mark.parametrize("damage", [0x00, 0x01, 0xFB, 0xFC, 0xFE, 0xFF])
+def test_every_byte_replaced(damage):
+    """Only pymy's errors come out, and the line is at rest or broken behind them."""
+    talk = packets(*HEAD, row(b"7", b"x", b"abc" * 10), eof(status=MORE))
+    talk += packets(ok(), start=len(HEAD) + 3)
+    for at in range(len(talk)):
+        line = Line(ready_session(), [talk[:at] + bytes([damage]) + talk[at + 1 :]], chunk=11)
+        try:
+            value = line.run(opening(line.session))
+            got = rest(line, value, 7)
+        except err.Error:
+            assert line.session.state is not State.BUSY
+        else:
+            assert len(got) == (value.size or 0)
+            assert line.session.state in (State.READY, State.RESULTS)
+
+
 def binary_row(nulls: int, *values: bytes) -> bytes:
     return b"\0" + nulls.to_bytes(1, "little") + b"".join(values)
 

@@ -56,6 +56,10 @@ def fetching(conn: pymy.Connection) -> None:
 def short_forms(conn: pymy.Connection[Dict]) -> None:
     assert_type(conn.execute("select 1").fetchone(), Dict | None)
     assert_type(conn.stream("select 1"), Iterator[Dict])
+    with conn.stream_value("select 1") as value:
+        assert_type(value, pymy.ValueStream)
+        assert_type(value.read(10), bytes)
+        assert_type(value.row, Tuple)
     assert_type(conn.stream("select 1", row_factory=rows.dataclass_row(Item)), Iterator[Item])
 
 
