@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from . import autoprepare, err
 from .autoprepare import Sent
 from .constants import CR
+from .joining import executing_joined, joining
 from .protocol.bulk import execute_each
 from .protocol.columns import Column
 from .protocol.needs import Conversation
@@ -145,6 +146,10 @@ class BaseCursor(err.Classes, Generic[Conn, Row]):
     ) -> Conversation[int | None]:
         session = connection._session
         yield from discard(session)
+        text = sql if isinstance(sql, str) else bytes(sql).decode(connection.encoding)
+        joins = joining(connection, text)
+        if joins is not None:
+            return (yield from executing_joined(self, connection, text, args, joins))
         statements = self._statements(sql, args)
         first = next(statements, None)
         if first is None:

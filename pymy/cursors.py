@@ -65,8 +65,10 @@ class Cursor(BaseCursor["Connection[Any]", Row]):
         """Run a statement once for each set of parameters.
 
         INSERT and REPLACE ... VALUES are rewritten into statements of many rows, at most
-        ``max_stmt_length`` bytes each (or one row): one round trip a statement. Everything else is
-        sent once a row. ``args`` may be a generator: one statement is held at a time.
+        ``max_stmt_length`` bytes each (or one row): one round trip a statement. Of UPDATE, DELETE,
+        CALL and other INSERTs as many as 32 KiB hold go in one text, which stops at its first error
+        (COM_SET_OPTION around it): one round trip. Everything else is sent once a row. ``args`` may
+        be a generator: so much is held at a time.
         Returns the sum of affected rows; None when ``args`` is empty.
         An error ends it: earlier statements have run, see the transaction.
         """

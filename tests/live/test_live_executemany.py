@@ -76,7 +76,7 @@ def test_returning(table, needs):
 def test_on_duplicate_key_with_parameters(table, sent):
     # parameters behind the rows belong to each row: no rewriting
     sql = "insert into t (a, b) values (%s, %s) on duplicate key update b = %s"
-    assert sent(sql, [(1, "x", "y"), (1, "x", "y"), (2, "z", "y")]) == (3, 4)
+    assert sent(sql, [(1, "x", "y"), (1, "x", "y"), (2, "z", "y")]) == (3 + 2, 4)
     assert content(table) == ((1, "y"), (2, "z"))
 
 
@@ -108,9 +108,17 @@ def test_other_paramstyles(connect, table, style):
         ("insert into t set a = %s", [(1001,), (1002,)], 2),
     ],
 )
-def test_one_by_one(table, sent, sql, rows, affected):
+def test_in_one_text(table, sent, sql, rows, affected):
     table.cursor().executemany("insert into t (a, b) values (%s, %s)", ROWS)
-    assert sent(sql, rows) == (len(rows), affected)
+    assert sent(sql, rows) == (len(rows) + 2, affected)  # and COM_SET_OPTION, on and off
+
+
+@pytest.mark.parametrize(
+    "sql", ["update t set b = %s where a = %s -- x", "update t set b = %s where a = %s;"]
+)
+def test_one_by_one(table, sent, sql):
+    table.cursor().executemany("insert into t (a, b) values (%s, %s)", ROWS)
+    assert sent(sql, [("x", 1), ("y", 2), ("z", 999)]) == (3, 2)
 
 
 def test_select_leaves_the_last_result(table):
