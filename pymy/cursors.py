@@ -70,12 +70,14 @@ class Cursor(BaseCursor["Connection[Any]", Row]):
 
         INSERT and REPLACE ... VALUES are rewritten into statements of many rows. MariaDB takes the
         rows of other INSERT, REPLACE, UPDATE and DELETE as parameters in binary, many at once
-        (COM_STMT_BULK_EXECUTE). Both send ``max_stmt_length`` bytes at a time, or one row. All else
+        (COM_STMT_BULK_EXECUTE). Both send ``max_stmt_length`` bytes at a time, or one row. Of what
+        is left, with MySQL all UPDATE and DELETE, as many statements as 32 KiB hold go in one text,
+        which stops at its first error (COM_SET_OPTION around it): one round trip. Everything else
         is sent once a row.
 
         args: may be a generator; what goes out at once is held and no more.
         results: keep what each row did in ``cursor.results``, a list of (insert_id, affected_rows).
-            That takes a round trip a row, except for bulk on MariaDB 11.5 and later.
+            That takes a statement a row, except for bulk on MariaDB 11.5 and later.
         Returns the sum of affected rows; None when ``args`` is empty.
         An error ends it: its ``row_index`` or ``row_range`` names the row. What was sent before has
         run, see the transaction. What ``args`` raises comes out; rows that were not sent are not.

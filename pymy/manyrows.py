@@ -5,6 +5,7 @@ way         for what
 ==========  =========================================================================
 rewritten   INSERT and REPLACE ... VALUES: statements of many rows
 bulk        MariaDB's COM_STMT_BULK_EXECUTE: INSERT, REPLACE, UPDATE, DELETE
+joined      the same on MySQL, and CALL: many statements in a text
 each        everything else: one statement a row
 ==========  =========================================================================
 
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import err
 from .autoprepare import Sent, parametrized
+from .joining import joining
 from .protocol.bulk import (
     Batch,
     Tally,
@@ -32,8 +34,10 @@ from .protocol.bulk import (
     indicated,
     is_bulk,
 )
+from .protocol.joining import execute_joined
 from .protocol.needs import Conversation
 from .protocol.query import ask_limit, discard, query, servers_values
+from .protocol.result import Result
 from .protocol.session import Session
 from .protocol.state import READY
 from .protocol.statementcache import SPACE, limits
@@ -228,6 +232,7 @@ class ManyRows:
         self.tally = tally
         self._room = Room(connection, cursor.max_stmt_length)
         self._prepared: Prepared | None = None
+        self._row: Any = None  # the one written last
 
     def run(self, rows: Rows) -> Conversation[None]:
         way = choose(self.connection, self.sql, results=self.tally.results is not None)
@@ -237,7 +242,11 @@ class ManyRows:
             else:
                 if way is not None:
                     yield from self._bulk(rows, way)
-                yield from self._each(rows)
+                joins = joining(self.connection, self.sql)
+                if joins is not None:
+                    yield from self._joined(rows, joins)
+                else:
+                    yield from self._each(rows)
         except err.Error as exc:
             yield from named(self.session, rows, self.sql, exc)
             raise
@@ -271,6 +280,26 @@ class ManyRows:
 
         yield from self._room.in_bulk(prepared, rows, write, self.tally, note)
 
+    def _joined(self, rows: Rows, joins: Callable[[Any], bool]) -> Conversation[None]:
+        done = rows.taken
+
+        def statements() -> Iterator[tuple[bytes, bool]]:
+            for statement in self._written(rows, self.sql):
+                note(statement)
+                yield statement, joins(self._row)
+
+        def took(result: Result) -> None:
+            nonlocal done
+            self.tally.add(result)
+            done += 1
+            rows.sent = range(done, done + 1)
+
+        def note(statement: bytes) -> None:
+            self.cursor._sent = statement
+
+        rows.sent = range(done, done + 1)
+        yield from execute_joined(self.session, statements(), took, note)
+
     def _each(self, rows: Rows) -> Conversation[None]:
         yield from execute_each(
             self.session,
@@ -299,6 +328,7 @@ class ManyRows:
             except Exception as exc:
                 at_row(exc, rows.taken - 1)
                 raise
+            self._row = row
             yield text
 
 

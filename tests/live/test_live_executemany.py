@@ -79,7 +79,7 @@ def test_returning(table, needs):
 def test_on_duplicate_key_with_parameters(table, sent):
     # parameters behind the rows belong to each row: no rewriting
     sql = "insert into t (a, b) values (%s, %s) on duplicate key update b = %s"
-    statements = 1 if table.is_mariadb else 3
+    statements = 1 if table.is_mariadb else 3 + 2
     assert sent(sql, [(1, "x", "y"), (1, "x", "y"), (2, "z", "y")]) == (statements, 4)
     assert content(table) == ((1, "y"), (2, "z"))
 
@@ -112,9 +112,10 @@ def test_other_paramstyles(connect, table, style):
         ("replace into t set a = %s", [(1,), (2,)], 4),
     ],
 )
-def test_bulk_or_one_by_one(table, sent, sql, rows, affected):
+def test_bulk_or_in_one_text(table, sent, sql, rows, affected):
     table.cursor().executemany("insert into t (a, b) values (%s, %s)", ROWS)
-    assert sent(sql, rows) == (1 if table.is_mariadb else len(rows), affected)
+    # and COM_SET_OPTION, on and off
+    assert sent(sql, rows) == (1 if table.is_mariadb else len(rows) + 2, affected)
 
 
 @pytest.mark.parametrize(
@@ -128,9 +129,20 @@ def test_bulk_or_one_by_one(table, sent, sql, rows, affected):
         ("delete from t where a = 1000 limit %s", 0),
     ],
 )
-def test_one_by_one(table, sent, sql, affected):
+def test_in_one_text(table, sent, sql, affected):
     # MariaDB is asked whether it takes an INSERT ... SELECT in bulk, and does not count that
-    assert sent(sql, [(1,), (2,)]) == (2, affected)
+    assert sent(sql, [(1,), (2,)]) == (2 + 2, affected)
+
+
+@pytest.mark.parametrize(
+    "sql", ["call p(%s, %s) -- x", "call p(%s, %s);", "call p(%s, %s /* a; b */)"]
+)
+def test_one_by_one(table, sent, sql):
+    table.query("create procedure p(x text, n int) update t set b = x where a = n")
+    table.cursor().executemany("insert into t (a, b) values (%s, %s)", ROWS)
+    before = sent("call p(%s, %s)", [("x", 1)])[0]
+    statements, affected = sent(sql, [("x", 1), ("y", 2), ("z", 999)])
+    assert (statements, affected) == (3 * before, 1)
 
 
 def test_select_leaves_the_last_result(table):

@@ -58,6 +58,7 @@ def test_an_answer_larger_than_all_buffers_comes_before_the_rest_is_read():
     with Server(
         greet(), login(), query(texts[0]), rows(["a"], [("y" * 100_000,)] * 80),
         *(step for text in texts[1:] for step in (query(text), OK)),
+        unix=True,  # whose buffers are small
     ) as server:  # fmt: skip
         conn = server.connect()
         with conn.pipeline() as p:

@@ -1,0 +1,116 @@
+"""Many statements in one text: the server runs them in turn and stops at the first that fails.
+
+::
+
+    COM_SET_OPTION on, COM_QUERY statement;statement;..., COM_SET_OPTION off     in one write
+
+So they take one round trip and fail as they would one by one, which commands on their way at once
+do not: those behind the failed one would run.
+
+Source: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_set_option.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from pymy.constants import COMMAND, ER
+from pymy.protocol.commands import option, read_option
+from pymy.protocol.needs import Conversation
+from pymy.protocol.pipelining import WINDOW, Command, query_command, run_together
+from pymy.protocol.query import discard, next_result, query, read_result
+from pymy.protocol.result import Result
+from pymy.protocol.session import Session
+
+# Of one text: the commands around it go out with it, and none of them can get lost on the way.
+LONGEST = WINDOW - 64
+
+Took = Callable[[Result], object]
+
+
+def execute_joined(
+    session: Session,
+    statements: Iterator[tuple[bytes, bool]],
+    took: Took,
+    failed: Callable[[bytes], object] = lambda text: None,
+) -> Conversation[None]:
+    """Run statements that give no rows, or CALL; ``took`` gets the first result of each.
+
+    ``failed`` gets the one that failed, which is not the last that was made.
+
+    statements: each of them with whether it may stand beside others.
+
+    The first error ends it: so many statements have run as results were taken. What the iterator
+    raises comes out when those before have run.
+    """
+    room = min(LONGEST, session.largest_command - 1)
+    batch: list[bytes] = []
+    size = 0
+    while True:
+        failure = None
+        try:
+            text, joins = next(statements, (b"", False))
+        except Exception as exc:
+            text, joins, failure = b"", False, exc
+        if batch and (not joins or size + len(text) > room):
+            yield from _run(session, batch, took, failed)
+            batch, size = [], 0
+        if failure is not None:
+            session.not_ours = failure
+            raise failure
+        if not text:
+            return
+        if joins and len(text) < room:
+            batch.append(text)
+            size += len(text) + 1
+        else:
+            yield from _each(session, [text], took)
+
+
+def _each(session: Session, texts: list[bytes], took: Took) -> Conversation[None]:
+    for text in texts:
+        took((yield from query(session, text)))
+        yield from discard(session)
+
+
+def _run(
+    session: Session, texts: list[bytes], took: Took, failed: Callable[[bytes], object]
+) -> Conversation[None]:
+    if len(texts) == 1:
+        return (yield from _each(session, texts, took))
+    text = query_command(session, b";".join(texts))
+    taken: list[Result] = []
+    text.answer = partial(_read, session, taken)
+    on, off = _switch(session, True), _switch(session, False)
+    commands = (text,) if session.multi_statements else (on, text, off)
+    try:
+        yield from run_together(session, commands, session.ways)
+    finally:
+        for result in taken:
+            took(result)
+    if text.error is not None:
+        # A server that takes one statement at a time has not run any.
+        refused = on.error is not None or text.error.errno == ER.PARSE_ERROR
+        if not (refused and not taken):
+            failed(texts[min(len(taken), len(texts) - 1)])
+            raise text.error
+        yield from _each(session, texts, took)
+    if off.error is not None:
+        raise off.error
+
+
+def _switch(session: Session, on: bool) -> Command:
+    return Command(COMMAND.COM_SET_OPTION, option(on), partial(read_option, session, on))
+
+
+def _read(session: Session, taken: list[Result]) -> Conversation[None]:
+    """Read the results; each statement's end is one without rows, that of a CALL too."""
+    first: Result | None = None
+    result: Result | None = yield from read_result(session, False)
+    while result is not None:
+        first = first or result
+        if result.head is None:
+            taken.append(first)
+            first = None
+        result = yield from next_result(session)
