@@ -180,7 +180,7 @@ class BaseStatement(err.Classes, Generic[Conn, Row]):
             stream=cursor._streams,
             attributes=connection.query_attributes,
         )
-        cursor._take(connection, result)
+        cursor._take(connection, (yield from cursor._behind_out_params(connection, result)))
 
     def _opening(self, cursor: Fetching[Any, Any], args: Any) -> Conversation[None]:
         connection = self.connection

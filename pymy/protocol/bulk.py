@@ -72,7 +72,7 @@ class Tally:
 
     def add(self, result: Result) -> None:
         previous, self.result = self.result, result
-        affected = max(result.affected_rows, 0)
+        affected = 0 if result.is_out_params else max(result.affected_rows, 0)
         if self.gather and previous is not None:
             result.rows = previous.rows + result.rows
         self.affected += affected

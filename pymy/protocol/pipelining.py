@@ -215,6 +215,7 @@ def _answer(session: Session, command: Command, *, first: bool, last: bool) -> C
             yield READ
         session.trust_next()  # MySQL Router counts on from the answer before
     session.binary = command.binary
+    session.executed = None
     session.keep_statement(command.text)
     session.followed = not last
     yield from hear_out(session, command, command.answer)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pymy.protocol.columns import Column
-from pymy.protocol.packets import MORE_RESULTS, Ok, SessionChange
+from pymy.protocol.kinds import Decoding
+from pymy.protocol.packets import MORE_RESULTS, OUT_PARAMS, Ok, SessionChange
 from pymy.protocol.rows import Row, RowDecoder
 
 Description = tuple[tuple[str, int, None, int, int, int, bool], ...]
@@ -14,11 +15,14 @@ Description = tuple[tuple[str, int, None, int, int, int, bool], ...]
 class Head:
     """The metadata of a result set: its columns and what is derived from them, made once."""
 
-    __slots__ = ("columns", "decoder", "description")
+    __slots__ = ("columns", "decoder", "decoding", "description")
 
-    def __init__(self, columns: tuple[Column, ...], decoder: RowDecoder) -> None:
+    def __init__(
+        self, columns: tuple[Column, ...], decoder: RowDecoder, decoding: Decoding
+    ) -> None:
         self.columns = columns
         self.decoder = decoder
+        self.decoding = decoding
         self.description: Description = tuple(column.description() for column in columns)
 
 
@@ -94,6 +98,11 @@ class Result:
     def has_next(self) -> bool:
         """Tell whether the statement has more results."""
         return bool(self.ok.status & MORE_RESULTS) and not self.unread
+
+    @property
+    def is_out_params(self) -> bool:
+        """Tell whether this is the row of a prepared CALL's OUT and INOUT parameters (P86)."""
+        return self.head is not None and bool(self.ok.status & OUT_PARAMS) and not self.streamed
 
     @property
     def unbuffered_active(self) -> bool:

@@ -23,8 +23,9 @@ from functools import partial
 from pymy import err
 from pymy.constants import CLIENT, COMMAND, CR, ER
 from pymy.protocol.attributes import Attributes
-from pymy.protocol.columns import Column, parse_column
+from pymy.protocol.columns import Column
 from pymy.protocol.commands import simple
+from pymy.protocol.heads import parse_columns
 from pymy.protocol.needs import FILE, WRITE, Conversation
 from pymy.protocol.packets import Ok, is_terminator, parse_eof
 from pymy.protocol.params import NULL, LongData, Parameter, parameter_block
@@ -37,7 +38,7 @@ from pymy.protocol.query import (
     read_all_results,
     read_result,
 )
-from pymy.protocol.result import Result
+from pymy.protocol.result import Head, Result
 from pymy.protocol.session import Session
 from pymy.protocol.state import BUSY, READY
 from pymy.protocol.wire import malformed
@@ -53,13 +54,17 @@ MOST_PARAMETERS = 65535
 LAST = 0xFFFFFFFF
 _HEAD = struct.Struct("<IBI")
 _CALLS = re.compile(rb"\s*CALL\b", re.IGNORECASE)
+_PLAIN = re.compile(
+    rb"\s*SELECT\b(?!.*(?:[(@]|\b(?:FOR|INTO|LOCK|NEXTVAL)\b))", re.IGNORECASE | re.DOTALL
+)
 
 
 class Prepared:
     """A statement that one session has prepared."""
 
     __slots__ = (
-        "age", "bulk", "codes", "columns", "describe", "number", "param_count", "session", "text"
+        "age", "bulk", "codes", "columns", "definitions", "describe", "head", "number",
+        "param_count", "session", "text",
     )  # fmt: skip
 
     def __init__(self, text: bytes, *, describe: bool = True) -> None:
@@ -68,6 +73,8 @@ class Prepared:
         self.number = 0
         self.param_count = 0
         self.columns: tuple[Column, ...] = ()
+        self.definitions: list[bytes] = []
+        self.head: Head | None = None
         self.session: Session | None = None
         self.age = 0
         self.codes: dict[int, int] = {}
@@ -121,15 +128,14 @@ def read_prepared(session: Session, prepared: Prepared) -> Conversation[Prepared
         raise malformed("no answer to COM_STMT_PREPARE", packet)
     number, columns, parameters = struct.unpack_from("<IHH", packet, 1)
     yield from _definitions(session, parameters)
-    found = yield from _definitions(session, columns)
+    prepared.definitions = yield from _definitions(session, columns)
+    prepared.head = None
     if prepared.describe:
-        encoding = session.decoding.encoding
-        prepared.columns = tuple(
-            parse_column(each, session.capabilities, encoding) for each in found
-        )
+        prepared.columns = parse_columns(session, prepared.definitions)
     prepared.param_count = parameters
     prepared.number = number
     prepared.codes.clear()
+    session.last_prepared = prepared
     prepared.session = session
     prepared.age = session.statement_age
     session.move(READY)
@@ -246,6 +252,7 @@ def _execute(
         yield from check_size(session, len(payload))
     yield from begin(session)
     session.binary = True
+    session.executed = prepared
     session.keep_statement(prepared.text)
     for number, (_, piece) in enumerate(parameters):
         if isinstance(piece, LongData):
@@ -273,6 +280,7 @@ def execute_command(
         return None
 
     def answer() -> Conversation[list[Result]]:
+        session.executed = prepared
         return (yield from read_all_results(session, read_result(session, False)))
 
     return Command(COM_STMT_EXECUTE, payload, answer, prepared.text, binary=True)
@@ -321,18 +329,27 @@ def prepare_and_execute(
     """Prepare a statement and execute it, on MariaDB in one write.
 
     Only for a text whose number of parameters is certain: with another one the server would take
-    the bytes for other values than they are.
+    the bytes for other values than they are. And only when the one before it may as well run:
+    MariaDB takes that one, should max_prepared_stmt_count refuse this one.
     """
+    last: Prepared | None = session.last_prepared
+    if last is not None and not last.lives(session):
+        last = None
     payload = execute_payload(session, LAST, parameters, attributes)
     size = len(prepared.text) + len(payload)
     together = session.mariadb and takes_several(session) and size < LARGE_STATEMENT
+    together = together and (last is None or _PLAIN.match(last.text) is not None)
     if not (together and _is_whole(parameters)):
         yield from _renew(session, prepared, parameters)
         return (yield from _execute(session, prepared, parameters, stream, attributes))
     text = prepared.text
     preparing = Command(COM_STMT_PREPARE, text, partial(read_prepared, session, prepared), text)
-    reading = partial(read_result, session, stream)
-    executing = Command(COM_STMT_EXECUTE, payload, reading, text, binary=True)
+
+    def answer() -> Conversation[Result]:
+        session.executed = prepared if preparing.error is None else last
+        return (yield from read_result(session, stream))
+
+    executing = Command(COM_STMT_EXECUTE, payload, answer, text, binary=True)
     yield from run_together(session, (preparing, executing), session.ways)
     failure = preparing.error or executing.error  # behind an error the EXECUTE has one too
     if failure is not None:
