@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -42,7 +42,6 @@ class SocketTransport:
         self._write_timeout = options.write_timeout
         self._set: float | None = sock.gettimeout()
         self._by: tuple[str, float | None] = ("", None)
-        self._pieces: Iterator[bytes] | None = None
         self._counts: list[int] = []
         self._waiting = False
         self._killer: threading.Thread | None = None
@@ -71,8 +70,6 @@ class SocketTransport:
                 session.cut()
                 self.close()
             raise
-        finally:
-            self._pieces = None
         if session.state is BROKEN:
             self.close()
         result: T = session.result()
@@ -284,17 +281,15 @@ class SocketTransport:
 
     def next_piece(self, session: Session) -> Need:
         try:
-            if self._pieces is None:
-                self._pieces = LocalFiles(self.options.local_infile).pieces(session.file_name)
-            piece = next(self._pieces, b"")
+            if session.pieces is None:
+                files = LocalFiles(self.options.local_infile)
+                session.pieces = files.pieces(session.file_name)
+            piece = next(session.pieces, b"")
             if is_readable(self.sock):
                 with suppress(BlockingIOError, ssl.SSLWantReadError):  # half a record of TLS
                     session.received(self.sock.recv_into(session.space()))
         except Exception as exc:
-            self._pieces = None
             return session.fail(exc)
-        if not piece:
-            self._pieces = None
         return session.resume(piece)
 
     def is_silent(self) -> bool:
@@ -360,7 +355,6 @@ class SocketTransport:
 
     def close(self) -> None:
         """Close the socket at once; nothing is sent."""
-        self._pieces = None
         self.sock.close()
 
     def fileno(self) -> int:

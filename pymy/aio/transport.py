@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -64,7 +64,6 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         self._moved = 0.0
         self._backlog = 0
         self._expired = ("", 0.0)
-        self._pieces: AsyncIterator[bytes] | None = None
         # why the link was lost while nobody waited: the next command's error, as in blocking code
         self.unheard: err.Error | None = None
 
@@ -231,17 +230,11 @@ class StreamTransport(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
             ) from exc
 
     async def _next_piece(self) -> bytes:
-        if self._pieces is None:
-            self._pieces = LocalFiles(self.options.local_infile).pieces_async(
-                self.session.file_name
-            )
-        try:
-            piece = await anext(self._pieces, b"")
-        except BaseException:
-            self._pieces = None
-            raise
-        if not piece:
-            self._pieces = None
+        session = self.session
+        if session.pieces is None:
+            files = LocalFiles(self.options.local_infile)
+            session.pieces = files.pieces_async(session.file_name)
+        piece: bytes = await anext(session.pieces, b"")
         return piece
 
     async def _kill(self) -> bool | None:

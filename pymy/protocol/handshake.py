@@ -112,14 +112,13 @@ def choose_capabilities(options: Options, greeting: Greeting) -> int:
         | CLIENT.SECURE_CONNECTION | CLIENT.MULTI_RESULTS | CLIENT.PS_MULTI_RESULTS
         | CLIENT.PLUGIN_AUTH | CLIENT.PLUGIN_AUTH_LENENC_CLIENT_DATA | CLIENT.SESSION_TRACK
         | CLIENT.QUERY_ATTRIBUTES | CLIENT.EXTENDED_METADATA | CLIENT.STMT_BULK_OPERATIONS
-        | CLIENT.BULK_UNIT_RESULTS
+        | CLIENT.BULK_UNIT_RESULTS | CLIENT.LOCAL_FILES  # for load_rows(); who may else: infile.py
     )  # fmt: skip
     if options.password2 or options.password3:
         wanted |= CLIENT.MULTI_FACTOR_AUTHENTICATION
     for asked, flag in (
         (options.deprecate_eof, CLIENT.DEPRECATE_EOF),
         (options.database, CLIENT.CONNECT_WITH_DB),
-        (options.local_infile, CLIENT.LOCAL_FILES),
         (options.multi_statements, CLIENT.MULTI_STATEMENTS),
         (options.client_found_rows, CLIENT.FOUND_ROWS),
         (options.interactive, CLIENT.INTERACTIVE),

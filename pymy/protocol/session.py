@@ -95,6 +95,8 @@ class Session(Framing):
         # seconds that the next READ is worth; a transport that waited in vain resumes with True
         self.patience: float | None = None
         self.file_name = b""
+        self.pieces: Any = None  # the iterator that serves Need.FILE; None: see local_infile
+        self.own_file = b""  # the name under which the next statement may have ``pieces``, once
         # what the user's own code raised: an error of another connection says nothing of this one
         self.not_ours: Exception | None = None
         self.streaming: Any = None
@@ -235,6 +237,7 @@ class Session(Framing):
     def _finish(self, outcome: Any, error: BaseException | None) -> Need:
         self._conversation = None
         self.abandoned = self.settling = self.indivisible = False
+        self.pieces, self.own_file = None, b""
         self.need = self._wants = DONE
         raised, self._raised = self._raised, None
         self._error = self._settle_error(error) if error is not None else raised
@@ -375,6 +378,7 @@ class Session(Framing):
             conversation.close()
             self._error = error
         self.abandoned = self.settling = self.indivisible = False
+        self.pieces, self.own_file = None, b""
         self.need = self._wants = DONE
         self.break_off(error)
 
