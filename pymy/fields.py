@@ -9,6 +9,7 @@ Source: https://dev.mysql.com/doc/refman/8.4/en/load-data.html
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from . import converters
@@ -37,7 +38,12 @@ _BYTES = frozenset(
     }
 )
 _TEXTS = frozenset({"uuid", "inet4", "inet6"})  # MariaDB's types that look like bytes
-_AS_THEY_ARE = (converters.escape_int, converters.escape_bool, converters.Decimal2Literal)
+_NUMBERS = (
+    converters.escape_int,
+    converters.escape_bool,
+    converters.escape_float,
+    converters.Decimal2Literal,
+)
 _QUOTED = (
     converters.escape_date,
     converters.escape_datetime,
@@ -66,9 +72,9 @@ class Plainer(dict[type, Callable[[Any], Plain]]):
             _refuse(value)
 
     def _find(self, cls: type) -> Callable[[Any], Plain]:
-        write = self.context.write
         if hasattr(cls, "__mysql_literal__"):
             return _refuse
+        write = self.context.writers[cls]
         encoder = next(filter(None, map(self.context.encoder, cls.__mro__)), None)
         if encoder is converters.escape_None:
             return lambda value: None
@@ -80,7 +86,7 @@ class Plainer(dict[type, Callable[[Any], Plain]]):
             return lambda value: self[type(value.value)](value.value)
         if encoder in _QUOTED:
             return lambda value: write(value)[1:-1]
-        if encoder in _AS_THEY_ARE or encoder is converters.escape_float:
+        if encoder in _NUMBERS:
             return write
         if encoder is None or encoder is converters.escape_not_supported:
             return lambda value: _number(write(value), value)
@@ -103,26 +109,41 @@ def _number(text: str, value: Any) -> str:
     return text
 
 
-class Field:
-    """One column: how its values are written, and what the server is to make of them."""
+class Field(dict[type, Callable[[Any], str]]):
+    """One column: what writes its values, by type, and what the server is to make of them."""
 
-    def __init__(self, column: Column, number: int, context: LiteralContext) -> None:
+    def __init__(self, column: Column, number: int, plain: Plainer) -> None:
+        context = plain.context
+        self.plain = plain
         self.column = column.name
         self.name = escape_id(column.name, qualified=False, context=context)
         self.encoding = context.encoding
         self.variable = f"@_pymy_{number}"
-        self.write = self._text
+        self.finish = self._text
         self.setting = ""
         if column.type_code == FIELD_TYPE.BIT:
-            self.write = self._bits
+            self.finish = self._bits
             self.setting = f"{self.name}=CAST(CONV({self.variable},16,10) AS UNSIGNED)"
         elif column.is_binary and column.type_code in _BYTES and column.extended_type not in _TEXTS:
-            self.write = self._hex
+            self.finish = self._hex
             self.setting = f"{self.name}=UNHEX({self.variable})"
 
     @property
     def target(self) -> str:
         return self.variable if self.setting else self.name
+
+    def __missing__(self, cls: type) -> Callable[[Any], str]:
+        made = self[cls] = self._find(cls)
+        return made
+
+    def _find(self, cls: type) -> Callable[[Any], str]:
+        plain, finish = self.plain[cls], self.finish
+        if finish == self._text:  # the usual ones in one call, they are made for every value
+            if plain is converters.plain_text:
+                return _escaped
+            if cls in (int, float, Decimal):
+                return plain  # type: ignore[return-value]
+        return lambda value: finish(plain(value))
 
     def _text(self, value: Plain) -> str:
         if value is None:
@@ -136,7 +157,7 @@ class Field:
                     f"bytes for the column {self.name}, which holds text, are not UTF-8: pass str",
                     sent=False,
                 ) from None
-        return value.translate(_ESCAPES)
+        return _escaped(value)
 
     def _hex(self, value: Plain) -> str:
         if value is None:
@@ -147,6 +168,13 @@ class Field:
         if isinstance(value, str) and value.lstrip("-").isdigit():
             return f"{int(value):x}"
         return self._hex(value)
+
+
+def _escaped(text: str) -> str:
+    # looking costs less than translating, and most texts have nothing to escape
+    if "\\" in text or "\t" in text or "\n" in text or "\0" in text:
+        return text.translate(_ESCAPES)
+    return text
 
 
 def encoded(text: str, encoding: str) -> bytes:
@@ -160,16 +188,11 @@ def encoded(text: str, encoding: str) -> bytes:
         ) from None
 
 
-def line_writer(
-    fields: Sequence[Field], context: LiteralContext
-) -> Callable[[Sequence[Any]], bytes]:
+def line_writer(fields: Sequence[Field]) -> Callable[[Sequence[Any]], bytes]:
     """Return a function that writes one row, which has as many values."""
-    plain = Plainer(context)
-    writers = [field.write for field in fields]
 
     def write(row: Sequence[Any]) -> bytes:
-        values = [plain[type(value)](value) for value in row]
-        texts = [write(value) for write, value in zip(writers, values, strict=True)]
+        texts = [field[type(value)](value) for field, value in zip(fields, row, strict=True)]
         return encoded("\t".join(texts) + "\n", "utf-8")
 
     return write

@@ -200,7 +200,8 @@ def _fields(
     text = encode(f"SELECT {chosen} FROM {into} LIMIT 0", connection.encoding)
     with servers_values(session):
         result = yield from query(session, text)
-    return [Field(column, number, context) for number, column in enumerate(result.columns)]
+    plain = Plainer(context)
+    return [Field(column, number, plain) for number, column in enumerate(result.columns)]
 
 
 class _Call:
@@ -234,7 +235,7 @@ class _Call:
 
     def _by_file(self) -> Conversation[int]:
         session = self.session
-        write = line_writer(self.fields, self.connection._context)
+        write = line_writer(self.fields)
         pieces = Pieces(self.names, write, self.progress, PIECE)
         targets = ",".join(field.target for field in self.fields)
         settings = ",".join(field.setting for field in self.fields if field.setting)
@@ -253,7 +254,7 @@ class _Call:
         names = ",".join(field.name for field in self.fields)
         head = encode(f"INSERT INTO {self.into} ({names}) VALUES ", encoding)
         yield from ask_limit(session)
-        plain = Plainer(context)
+        plain = self.fields[0].plain
 
         def write(row: Any) -> bytes:
             for value in row:
