@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
+from .loading import check_rows, feed, loading
 from .nonblocking import startable
 from .protocol import commands, transactions
 from .protocol.scripts import ScriptResult
@@ -46,6 +48,37 @@ class Commands(Transactional):
         """
         self._warn_unread()
         return self._run(self._scripting(script, progress))
+
+    def load_rows(
+        self,
+        table: str,
+        rows: Iterable[Any],
+        columns: Iterable[str] | None = None,
+        *,
+        progress: Callable[[int], object] | None = None,
+    ) -> int:
+        """Load rows into a table, all or none: the fastest way for many, in flat memory.
+
+        Sends a SELECT for the columns' types, START TRANSACTION (in a transaction: SAVEPOINT), LOAD
+        DATA LOCAL INFILE with the rows as its file, COMMIT (RELEASE SAVEPOINT): four round trips.
+        Needs no ``local_infile``. A server that takes no local files gets INSERT statements of many
+        rows. A connection that is timed out or cancelled in the middle is closed.
+
+        table: a name, which may be ``schema.table``.
+        rows: an iterable of tuples, lists or dicts; values are those that parameters may be, lists
+            and ``Raw`` excepted.
+        columns: names in the order of the values; default all, in the table's order.
+        progress: called with the number of rows so far, every 64 KB of a file, 256 KB of INSERTs.
+        Returns the number of rows. Raises what the first row does that cannot be written, is a
+        duplicate, or does not fit as it is, in any SQL mode, with its ``row_index`` if that is
+        known; and whatever ``rows`` and ``progress`` raise. Nothing is loaded then, provided that
+        the table is transactional, and the connection is usable.
+
+        Source: https://dev.mysql.com/doc/refman/8.4/en/load-data.html
+        """
+        check_rows(rows, Iterable)
+        self._warn_unread()
+        return self._run(loading(self, table, columns, progress, partial(feed, rows)))
 
     # -- session
 
@@ -107,6 +140,7 @@ class Commands(Transactional):
     start_query = startable(query)
     start_next_result = startable(next_result)
     start_run_script = startable(run_script)
+    start_load_rows = startable(load_rows)
     start_select_db = startable(select_db)
     start_set_character_set = startable(set_character_set)
     start_set_charset = startable(set_charset)

@@ -60,16 +60,25 @@ _INSERTS = re.compile(rf"{SPACE}(?:INSERT|REPLACE)\b", re.IGNORECASE | re.DOTALL
 _RETURNING = re.compile(r"\bRETURNING\b", re.IGNORECASE)
 
 
-class Rows:
-    """The caller's rows, counted, so that an error can name its own."""
+class Counted:
+    """Rows that are counted, so that an error can name its own."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        #: The rows of the command that was sent last.
+        self.sent = range(0)
+        #: What their source raised, which is not about any of them.
+        self.failure: BaseException | None = None
+
+
+class Rows(Counted):
+    """The caller's rows."""
 
     def __init__(self, args: Iterable[Any]) -> None:
+        super().__init__()
         self._rows = iter(args)
         self._back: list[Any] = []
-        self.taken = 0
         self.ended = False
-        self.sent = range(0)
-        self.failure: BaseException | None = None
 
     def __iter__(self) -> Rows:
         return self
@@ -84,7 +93,7 @@ class Rows:
                 self.ended = True
                 raise
             except Exception as exc:
-                self.failure = exc  # the caller's own
+                self.failure = exc
                 raise
         self.taken += 1
         return row
@@ -96,7 +105,7 @@ class Rows:
         self.ended = False
 
 
-def named(session: Session, rows: Rows, sql: str, exc: err.Error) -> Conversation[None]:
+def named(session: Session, rows: Counted, sql: str, exc: err.Error) -> Conversation[None]:
     """Give an error the index of its row, as far as that is known.
 
     A statement that inserts many rows counts them in its words, and MariaDB 10.7 and later tells
@@ -108,9 +117,9 @@ def named(session: Session, rows: Rows, sql: str, exc: err.Error) -> Conversatio
     exc.row_range = sent
     number = 1 if len(sent) == 1 else 0
     if not number and _INSERTS.match(sql) is not None:
-        found = _AT_ROW.search(exc.message)
-        if found is not None:
-            number = int(found[1])
+        told = at_number(exc.message)
+        if told is not None:
+            number = told
         elif (exc.sqlstate or "")[:2] in _OF_A_ROW and _tells_rows(session):
             with suppress(err.Error, ValueError, TypeError), servers_values(session):
                 yield from query(session, b"GET DIAGNOSTICS CONDITION 1 @_pymy_row=ROW_NUMBER")
@@ -128,6 +137,12 @@ def _tells_rows(session: Session) -> bool:
         and greeting is not None
         and greeting.version >= (10, 7)
     )
+
+
+def at_number(message: str) -> int | None:
+    """Return which row of its statement a server's text names, counted from 1."""
+    found = _AT_ROW.search(message)
+    return None if found is None else int(found[1])
 
 
 def at_row(exc: Exception, index: int) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Callable, Iterable
+from functools import partial
 from typing import Any
 
+from ..loading import check_rows, feed_async, loading
 from ..protocol import commands, transactions
 from ..protocol.scripts import ScriptResult
 from ..scriptfiles import Script
@@ -32,6 +34,22 @@ class Commands(Transactional):
         """
         self._warn_unread()
         return await self._run(self._scripting(script, progress))
+
+    async def load_rows(
+        self,
+        table: str,
+        rows: Iterable[Any] | AsyncIterable[Any],
+        columns: Iterable[str] | None = None,
+        *,
+        progress: Callable[[int], object] | None = None,
+    ) -> int:
+        """Load rows into a table, all or none: the fastest way for many, in flat memory.
+
+        ``rows`` may be an async iterable.
+        """
+        check_rows(rows, Iterable, AsyncIterable)
+        self._warn_unread()
+        return await self._run(loading(self, table, columns, progress, partial(feed_async, rows)))
 
     # -- session
 

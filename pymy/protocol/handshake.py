@@ -52,6 +52,7 @@ ALWAYS_WANTED = (
     | CLIENT.PLUGIN_AUTH | CLIENT.PLUGIN_AUTH_LENENC_CLIENT_DATA | CLIENT.SESSION_TRACK
     | CLIENT.QUERY_ATTRIBUTES | CLIENT.EXTENDED_METADATA | CLIENT.STMT_BULK_OPERATIONS
     | CLIENT.BULK_UNIT_RESULTS | CLIENT.CACHE_METADATA
+    | CLIENT.LOCAL_FILES  # for load_rows(); who else may send one: infile.py
 )  # fmt: skip
 # What client_flag= may switch on: nothing whose packets pymy would then not understand.
 USERS_FLAGS = (
@@ -120,7 +121,6 @@ def choose_capabilities(options: Options, greeting: Greeting) -> int:
     for asked, flag in (
         (options.deprecate_eof, CLIENT.DEPRECATE_EOF),
         (options.database, CLIENT.CONNECT_WITH_DB),
-        (options.local_infile, CLIENT.LOCAL_FILES),
         (options.multi_statements, CLIENT.MULTI_STATEMENTS),
         (options.client_found_rows, CLIENT.FOUND_ROWS),
         (options.interactive, CLIENT.INTERACTIVE),

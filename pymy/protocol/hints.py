@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from pymy import err
-from pymy.constants import CLIENT, ER
+from pymy.constants import ER
 from pymy.protocol.session import Session
 from pymy.sql import has_several
 
-# The server's side may refuse as well, and has the same words for both.
-_LOCAL_REFUSED = {1148, 3948, 4166}
 _LONGEST = 1 << 20
 
 
 def add_hint(session: Session, error: err.Error, sql: bytes) -> None:
     """Add to the error of a statement which option would have let it pass."""
     hint = ""
-    if error.errno in _LOCAL_REFUSED and not session.capabilities & CLIENT.LOCAL_FILES:
-        hint = "connect with local_infile=[folders] or a handler"
-    elif error.errno == ER.PARSE_ERROR and not session.multi_statements and len(sql) < _LONGEST:
+    if error.errno == ER.PARSE_ERROR and not session.multi_statements and len(sql) < _LONGEST:
         text = sql.decode(session.decoding.encoding, "replace")
         if has_several(text, no_backslash_escapes=session.no_backslash_escapes):
             hint = "several statements in one text need multi_statements=True"

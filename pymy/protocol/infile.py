@@ -5,7 +5,8 @@
     0xFB file name -> content in packets, an empty packet -> OK | ERR
 
 The server chooses the name it asks for, after whatever statement it likes (P90): the file is sent
-only when the connection allows files and the statement itself names this one.
+only when the connection allows files and the statement itself names this one. ``load_rows`` has a
+name of its own, which is good for one statement.
 
 Sources: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_local_infile_request.html
     https://mariadb.com/docs/server/reference/clientserver-protocol/2-text-protocol/com_query#local-infile-response
@@ -35,9 +36,12 @@ def send_file(session: Session, name: bytes) -> Conversation[Ok]:
     if session.followed:  # it would take the commands behind this one for the file
         raise malformed("a file is asked for where none was offered", name)
     answered = False
-    failure: Exception | None = _refusal(session, name)
+    own, session.own_file = session.own_file, b""
+    failure: Exception | None = _refusal(session, name, own)
     if failure is None:
         session.file_name = name
+        if name != own:
+            session.pieces = None
         session.indivisible = True
         try:
             while not (answered := _answered(session)) and (piece := (yield Need.FILE)):
@@ -73,9 +77,9 @@ def _answered(session: Session) -> bool:
     return bool(session.held) and not session.capabilities & CLIENT.PROGRESS
 
 
-def _refusal(session: Session, name: bytes) -> err.Error | None:
+def _refusal(session: Session, name: bytes, own: bytes) -> err.Error | None:
     shown = name[:200].decode("utf-8", "replace")
-    if not session.files_allowed:
+    if not session.files_allowed and name != own:
         return err.OperationalError(
             CR.CR_LOAD_DATA_LOCAL_INFILE_REJECTED,
             f"The server asks for the local file {shown!r}, but local files are switched off. "

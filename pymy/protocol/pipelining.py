@@ -44,6 +44,8 @@ _HARMLESS = re.compile(
     rb"(?:SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH|VALUES|TABLE|CALL|DO)\b",
     re.IGNORECASE | re.DOTALL,
 )
+# What may ask for a file: the commands behind it would be taken for that.
+_LOADS = re.compile(rb"\bLOCAL\b", re.IGNORECASE)
 _SETS = re.compile(rb"\b(?:SET|USE|EXECUTE)\b", re.IGNORECASE)
 
 
@@ -77,7 +79,7 @@ def query_command(session: Session, sql: bytes, attributes: Attributes | None = 
     if session.statements is not None and SETTING.search(sql):
         session.statements.clear()
     reading = partial(_read_text, session, sql)
-    if len(sql) > LARGE_STATEMENT or len(sql) >= session.largest_command:
+    if len(sql) > LARGE_STATEMENT or len(sql) >= session.largest_command or may_load(sql):
         first = partial(query, session, sql, attributes=attributes)
         return Command(0, b"", reading, alone=lambda: read_all_results(session, first()))
     block = attribute_block(attributes) if session.capabilities & QUERY_ATTRIBUTES else b""
@@ -90,6 +92,11 @@ def _read_text(session: Session, sql: bytes) -> Conversation[list[Result]]:
     except err.DatabaseError as error:
         add_hint(session, error, sql)
         raise
+
+
+def may_load(sql: bytes) -> bool:
+    """Tell whether a text may be a LOAD DATA LOCAL."""
+    return _LOADS.search(sql) is not None
 
 
 def may_set(session: Session, sql: bytes) -> bool:

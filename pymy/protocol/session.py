@@ -100,6 +100,7 @@ class Session(Framing):
         self.file_name = b""
         self.upload: Any = None  # the LongData that FILE asks for, else it is the local file
         self.pieces: Any = None  # what a transport reads it by; dropped at its end
+        self.own_file = b""  # the name under which the next statement may have ``pieces``, once
         # what the user's own code raised: an error of another connection says nothing of this one
         self.not_ours: Exception | None = None
         self.streaming: Any = None
@@ -244,6 +245,7 @@ class Session(Framing):
     def _finish(self, outcome: Any, error: BaseException | None) -> Need:
         self._conversation = None
         self.abandoned = self.settling = self.indivisible = False
+        self.pieces, self.own_file = None, b""
         self.need = self._wants = DONE
         raised, self._raised = self._raised, None
         self._error = self._settle_error(error) if error is not None else raised
@@ -394,6 +396,7 @@ class Session(Framing):
             conversation.close()
             self._error = error
         self.abandoned = self.settling = self.indivisible = False
+        self.pieces, self.own_file = None, b""
         self.need = self._wants = DONE
         self.break_off(error)
 

@@ -29,7 +29,7 @@ from pymy.protocol.heads import parse_columns
 from pymy.protocol.needs import FILE, WRITE, Conversation
 from pymy.protocol.packets import Ok, is_terminator, parse_eof
 from pymy.protocol.params import NULL, LongData, Parameter, parameter_block
-from pymy.protocol.pipelining import Command, run_together, takes_several
+from pymy.protocol.pipelining import Command, may_load, run_together, takes_several
 from pymy.protocol.query import (
     LARGE_STATEMENT,
     begin,
@@ -271,7 +271,7 @@ def execute_command(
 
     Its result is a list of all of the statement's.
     """
-    if not (prepared.lives(session) and _is_whole(parameters)):
+    if not (prepared.lives(session) and _is_whole(parameters)) or may_load(prepared.text):
         return None
     if not session.mariadb and not prepared.takes(parameters):
         return None

@@ -99,6 +99,7 @@ CONNECTION = {
         lambda cursor: cursor.fetchone() == (5,),
         lambda conn: rows(conn) == [1, 2],
     ),
+    "load_rows": (None, ["t", [(3,), (4,)]], 2, lambda conn: rows(conn) == [1, 2, 3, 4]),
     "next_result": (
         lambda conn: conn.query("insert into t values (3); insert into t values (4), (5)"),
         [],

@@ -179,7 +179,6 @@ def test_p32_only_what_the_server_has(missing: int) -> None:
     [
         ({"deprecate_eof": True}, CLIENT.DEPRECATE_EOF),
         ({"database": "shop"}, CLIENT.CONNECT_WITH_DB),
-        ({"local_infile": True}, CLIENT.LOCAL_FILES),
         ({"multi_statements": True}, CLIENT.MULTI_STATEMENTS),
         ({"client_found_rows": True}, CLIENT.FOUND_ROWS),
         ({"interactive": True}, CLIENT.INTERACTIVE),
@@ -195,7 +194,7 @@ def test_p32_only_what_the_server_has(missing: int) -> None:
         ({"client_flag": int(CLIENT.NO_SCHEMA)}, CLIENT.NO_SCHEMA),
     ],
 )
-def test_p33_p91_p121_flags_follow_options(given: dict[str, Any], flag: int) -> None:
+def test_p33_p121_flags_follow_options(given: dict[str, Any], flag: int) -> None:
     """Each is set when asked for and only then; both compressions never together."""
     everything = parse_greeting(greeting(capabilities=0xFFFFFFFF))
     object.__setattr__(everything, "capabilities", (1 << 40) - 1)

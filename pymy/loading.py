@@ -1,0 +1,300 @@
+"""``load_rows``: rows of a program into a table, by LOAD DATA LOCAL or INSERT, all or none.
+
+::
+
+    SELECT columns ... LIMIT 0                  what the columns hold
+    START TRANSACTION | SAVEPOINT
+    LOAD DATA LOCAL INFILE, the rows as a file  refused: INSERT ... VALUES of many rows
+    [SHOW WARNINGS]                             LOCAL makes warnings of the rows' errors
+    COMMIT | RELEASE SAVEPOINT                  or back to the start
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from . import err
+from .constants import CLIENT, CR
+from .fields import FORMAT, Field, Plainer, line_writer
+from .manyrows import Counted, Room, at_number, at_row, named
+from .protocol.needs import FILE, Conversation
+from .protocol.packets import Ok
+from .protocol.query import ask_limit, discard, query, servers_values
+from .protocol.setup import autocommit
+from .protocol.transactions import run
+from .sql import encode, escape_id, row_formatter
+
+if TYPE_CHECKING:
+    from .base import BaseConnection
+
+# The file's name; nobody opens it.
+OWN_FILE = "pymy:load_rows"
+# Bytes of the file that go out at once, and of an INSERT.
+PIECE = 64 * 1024
+STATEMENT = 256 * 1024
+SAVEPOINT = "pymy_load_rows"
+# The server's side, or its options, take no local files; nothing was asked for.
+_REFUSED = frozenset({1148, 3948, 3950, 4166})
+
+Progress = Callable[[int], object]
+# Makes what serves Need.FILE, for the transport at hand.
+Feed = Callable[["Pieces"], Iterator[bytes] | AsyncIterator[bytes]]
+
+
+class Pieces(Counted):
+    """Puts written rows together into pieces of bounded size.
+
+    write: makes the bytes of a row, of its values in order. A piece is ``head``, rows with
+    ``between`` between them.
+    """
+
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        write: Callable[[Any], bytes],
+        progress: Progress | None,
+        limit: int,
+        head: bytes = b"",
+        between: bytes = b"",
+    ) -> None:
+        super().__init__()
+        self.names = names
+        self.write = write
+        self.progress = progress
+        self.limit = limit
+        self.head = head
+        self.between = between
+        self._held: list[bytes] = []
+        self._size = len(head)
+
+    def add(self, row: Any) -> bytes | None:
+        """Take a row; returns a piece when this one does not fit into it any more."""
+        try:
+            written = self.write(self._values(row))
+        except Exception as exc:
+            at_row(exc, self.taken)
+            raise
+        piece = None
+        size = len(written) + len(self.between)
+        if self._held and self._size + size > self.limit:
+            piece = self.rest()
+        self.taken += 1
+        self._held.append(written)
+        self._size += size
+        return piece
+
+    def _values(self, row: Any) -> Any:
+        if isinstance(row, Mapping):
+            row = [row[name] for name in self.names]
+        elif not isinstance(row, (tuple, list)):
+            row = tuple(row)
+        if len(row) != len(self.names):
+            raise err.ProgrammingError(
+                CR.CR_BAD_PARAMETER,
+                f"a row has {len(row)} values, there are {len(self.names)} columns",
+                sent=False,
+            )
+        return row
+
+    def rest(self) -> bytes:
+        """Return the piece that has begun, nothing when there are no rows in it."""
+        held, self._held, self._size = self._held, [], len(self.head)
+        self.sent = range(self.taken - len(held), self.taken)
+        return self.head + self.between.join(held) if held else b""
+
+    def report(self) -> None:
+        if self.progress is not None and self.sent:
+            self.progress(self.sent.stop)
+
+
+def feed(rows: Iterable[Any], pieces: Pieces) -> Iterator[bytes]:
+    """Yield the pieces of rows, and say how far it is when one has gone out."""
+    for row in rows:
+        piece = pieces.add(row)
+        if piece is not None:
+            yield piece
+            pieces.report()
+    yield pieces.rest()
+    pieces.report()
+
+
+async def feed_async(
+    rows: Iterable[Any] | AsyncIterable[Any], pieces: Pieces
+) -> AsyncIterator[bytes]:
+    if not isinstance(rows, AsyncIterable):
+        for piece in feed(rows, pieces):
+            yield piece
+        return
+    async for row in rows:
+        full = pieces.add(row)
+        if full is not None:
+            yield full
+            pieces.report()
+    yield pieces.rest()
+    pieces.report()
+
+
+def check_rows(rows: Any, *kinds: Any) -> None:
+    """Refuse what cannot be iterated, before anything is sent."""
+    if not isinstance(rows, kinds) or isinstance(rows, (str, bytes, Mapping)):
+        raise TypeError(
+            f"rows are an iterable of tuples, lists or dicts, not {type(rows).__name__}; "
+            "pymy.aio takes async iterables too"
+        )
+
+
+def loading(
+    connection: BaseConnection,
+    table: str,
+    columns: Iterable[str] | None,
+    progress: Progress | None,
+    source: Feed,
+) -> Conversation[int]:
+    """Load rows, all or none; returns their number."""
+    session = connection._session
+    yield from discard(session)
+    # nobody could say what became of a part of it; without the connection nothing of it is left
+    session.indivisible = True
+    into = escape_id(table, context=connection._context)
+    names = None if columns is None else _names(columns)
+    fields = yield from _fields(connection, into, names)
+    call = _Call(
+        connection, into, fields, names or tuple(field.column for field in fields), progress, source
+    )
+    if autocommit(session) and not connection.in_transaction:
+        begin, commit, undo = "START TRANSACTION", "COMMIT", ["ROLLBACK"]
+    else:
+        back = f"ROLLBACK TO SAVEPOINT {SAVEPOINT}"
+        begin, commit = f"SAVEPOINT {SAVEPOINT}", f"RELEASE SAVEPOINT {SAVEPOINT}"
+        undo = [back, commit]
+    yield from run(session, begin)
+    try:
+        loaded = yield from call.run()
+        yield from run(session, commit)
+    except Exception:
+        if session.usable():
+            with suppress(err.Error):  # a deadlock has undone it already
+                yield from run(session, *undo)
+        raise
+    return loaded
+
+
+def _names(columns: Iterable[str]) -> tuple[str, ...]:
+    names = () if isinstance(columns, (str, bytes)) else tuple(columns)
+    if not names:
+        raise err.ProgrammingError(
+            CR.CR_BAD_PARAMETER,
+            f"columns={columns!r} is no list of names: pass names, or None for all columns",
+            sent=False,
+        )
+    return names
+
+
+def _fields(
+    connection: BaseConnection, into: str, names: tuple[str, ...] | None
+) -> Conversation[list[Field]]:
+    context, session = connection._context, connection._session
+    chosen = "*" if names is None else escape_id(names, qualified=False, context=context)
+    text = encode(f"SELECT {chosen} FROM {into} LIMIT 0", connection.encoding)
+    with servers_values(session):
+        result = yield from query(session, text)
+    plain = Plainer(context)
+    return [Field(column, number, plain) for number, column in enumerate(result.columns)]
+
+
+class _Call:
+    """One call of ``load_rows``, behind what it asked first."""
+
+    def __init__(
+        self,
+        connection: BaseConnection,
+        into: str,
+        fields: list[Field],
+        names: tuple[str, ...],
+        progress: Progress | None,
+        source: Feed,
+    ) -> None:
+        self.connection = connection
+        self.session = connection._session
+        self.into = into
+        self.fields = fields
+        self.names = names
+        self.progress = progress
+        self.source = source
+
+    def run(self) -> Conversation[int]:
+        if self.session.capabilities & CLIENT.LOCAL_FILES:
+            try:
+                return (yield from self._by_file())
+            except err.Error as exc:
+                if exc.errno not in _REFUSED or not self.session.usable():
+                    raise
+        return (yield from self._by_inserts())
+
+    def _by_file(self) -> Conversation[int]:
+        session = self.session
+        write = line_writer(self.fields)
+        pieces = Pieces(self.names, write, self.progress, PIECE)
+        targets = ",".join(field.target for field in self.fields)
+        settings = ",".join(field.setting for field in self.fields if field.setting)
+        text = f"LOAD DATA LOCAL INFILE '{OWN_FILE}' INTO TABLE {self.into} {FORMAT} ({targets})"
+        if settings:
+            text += f" SET {settings}"
+        session.pieces, session.own_file = self.source(pieces), OWN_FILE.encode()
+        result = yield from query(session, encode(text, self.connection.encoding))
+        yield from self._check(result.ok, pieces.taken, 0)
+        return pieces.taken
+
+    def _by_inserts(self) -> Conversation[int]:
+        session, connection = self.session, self.connection
+        context, encoding = connection._context, connection.encoding
+        values = row_formatter(f"({','.join(['%s'] * len(self.names))})", context)
+        names = ",".join(field.name for field in self.fields)
+        head = encode(f"INSERT INTO {self.into} ({names}) VALUES ", encoding)
+        yield from ask_limit(session)
+        plain = self.fields[0].plain
+
+        def write(row: Any) -> bytes:
+            for value in row:
+                plain.check(value)
+            return encode(values(row), encoding)
+
+        pieces = Pieces(
+            self.names,
+            write,
+            self.progress,
+            Room(connection, STATEMENT).left(),
+            head,
+            b",",
+        )
+        session.pieces = self.source(pieces)
+        while statement := (yield FILE):
+            try:
+                result = yield from query(session, statement)
+            except err.Error as exc:
+                yield from named(session, pieces, "INSERT", exc)
+                raise
+            yield from self._check(result.ok, len(pieces.sent), pieces.sent.start)
+        return pieces.taken
+
+    def _check(self, ok: Ok, rows: int, start: int) -> Conversation[None]:
+        """Raise the first warning that is no note, or that rows are missing."""
+        if ok.affected_rows == rows and not ok.warning_count:
+            return
+        with servers_values(self.session):
+            found = (yield from query(self.session, b"SHOW WARNINGS")).rows
+        for level, number, message in found:
+            if level != "Note":
+                error = err.from_server(int(number), None, message, mariadb=self.session.mariadb)
+                at = at_number(message)
+                if at is not None and 0 < at <= rows:
+                    at_row(error, start + at - 1)
+                raise error
+        if ok.affected_rows < rows:
+            raise err.IntegrityError(
+                CR.CR_UNKNOWN_ERROR,
+                f"The server took {ok.affected_rows} of {rows} rows and does not say why: look for "
+                "duplicates, or use executemany()",
+            )
