@@ -204,7 +204,8 @@ class BasePool:
         raise NotImplementedError
 
     def _core(self, dsn: str | None) -> Bucket:
-        self._check_process()
+        if self._forks != _Forks.count:
+            self._start_over()
         found = self._buckets.get(dsn)
         if found is None:
             options = self._options
@@ -345,7 +346,8 @@ class BasePool:
 
     def _take_back(self, conn: Any, usable: bool = True) -> Slot | None:
         """Part a user from a connection; ``slot.link`` is then to be cleaned, None: nothing is."""
-        self._check_process()
+        if self._forks != _Forks.count:
+            self._start_over()
         with self._lock:  # two threads may release it at once
             if getattr(conn, "_pool", None) is not self or conn._slot is None:
                 raise self._not_lent(conn)

@@ -139,7 +139,7 @@ class Connection(Commands, Generic[Row]):
             or transport is None
             or transport.cleaner is not None
             or self._forks != _Forks.count
-            or not self._session.usable()
+            or (self._session.state is not READY and not self._session.usable())
         ):
             return self._run_later(conversation, timeout)
         deadline = None if timeout is None else Deadline.of_call(timeout)
