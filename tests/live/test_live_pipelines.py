@@ -129,9 +129,10 @@ def test_an_exception_drops_what_is_not_sent(item, reads):
     assert not p.results[0].done
     with pytest.raises(pymy.InterfaceError, match="ended"):
         p.execute("select 1")
+    reads.clear()
     with item.pipeline():
         pass
-    assert len(reads) == 1  # of the select
+    assert not reads
 
 
 def test_bad_parameters_are_told_at_once(item):
