@@ -258,7 +258,7 @@ def execute_command(
     def answer() -> Conversation[list[Result]]:
         return (yield from read_all_results(session, read_result(session, False)))
 
-    return Command(COM_STMT_EXECUTE, payload, answer, prepared.text, binary=True)
+    return Command(COM_STMT_EXECUTE, payload, answer, prepared.text, prepared)
 
 
 def _send_long_data(
@@ -313,7 +313,7 @@ def prepare_and_execute(
     text = prepared.text
     preparing = Command(COM_STMT_PREPARE, text, partial(read_prepared, session, prepared), text)
     reading = partial(read_result, session, stream)
-    executing = Command(COM_STMT_EXECUTE, payload, reading, text, binary=True)
+    executing = Command(COM_STMT_EXECUTE, payload, reading, text, prepared)
     yield from run_together(session, (preparing, executing), session.ways)
     failure = preparing.error or executing.error  # behind an error the EXECUTE has one too
     if failure is not None:
