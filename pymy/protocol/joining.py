@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from pymy import err
 from pymy.constants import COMMAND, ER
 from pymy.protocol.commands import option, read_option
 from pymy.protocol.needs import Conversation
@@ -65,20 +66,26 @@ def execute_joined(
             batch.append(text)
             size += len(text) + 1
         else:
-            yield from _each(session, [text], took)
+            yield from _each(session, [text], took, failed)
 
 
-def _each(session: Session, texts: list[bytes], took: Took) -> Conversation[None]:
+def _each(
+    session: Session, texts: list[bytes], took: Took, failed: Callable[[bytes], object]
+) -> Conversation[None]:
     for text in texts:
-        took((yield from query(session, text)))
-        yield from discard(session)
+        try:
+            took((yield from query(session, text)))
+            yield from discard(session)
+        except err.Error:
+            failed(text)
+            raise
 
 
 def _run(
     session: Session, texts: list[bytes], took: Took, failed: Callable[[bytes], object]
 ) -> Conversation[None]:
     if len(texts) == 1:
-        return (yield from _each(session, texts, took))
+        return (yield from _each(session, texts, took, failed))
     text = query_command(session, b";".join(texts))
     taken: list[Result] = []
     text.answer = partial(_read, session, taken)
@@ -95,7 +102,7 @@ def _run(
         if not (refused and not taken):
             failed(texts[min(len(taken), len(texts) - 1)])
             raise text.error
-        yield from _each(session, texts, took)
+        yield from _each(session, texts, took, failed)
     if off.error is not None:
         raise off.error
 

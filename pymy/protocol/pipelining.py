@@ -65,7 +65,8 @@ class Command:
     answer: Callable[[], Conversation[Any]]
     text: bytes = b""
     """What tells it from other statements when it is to be killed."""
-    binary: bool = False
+    prepared: Any = None
+    """The statement that it executes: its rows are in the binary protocol."""
     alone: Callable[[], Conversation[Any]] | None = None
     """Runs it in place of all that, for what takes more than one command."""
     sent: bool = False
@@ -221,8 +222,8 @@ def _answer(session: Session, command: Command, *, first: bool, last: bool) -> C
         while session.held < 4:
             yield READ
         session.trust_next()  # MySQL Router counts on from the answer before
-    session.binary = command.binary
-    session.executed = None
+    session.binary = command.prepared is not None
+    session.executed = command.prepared
     session.keep_statement(command.text)
     session.followed = not last
     yield from hear_out(session, command, command.answer)

@@ -280,10 +280,9 @@ def execute_command(
         return None
 
     def answer() -> Conversation[list[Result]]:
-        session.executed = prepared
         return (yield from read_all_results(session, read_result(session, False)))
 
-    return Command(COM_STMT_EXECUTE, payload, answer, prepared.text, binary=True)
+    return Command(COM_STMT_EXECUTE, payload, answer, prepared.text, prepared)
 
 
 def _send_long_data(
@@ -349,7 +348,7 @@ def prepare_and_execute(
         session.executed = prepared if preparing.error is None else last
         return (yield from read_result(session, stream))
 
-    executing = Command(COM_STMT_EXECUTE, payload, answer, text, binary=True)
+    executing = Command(COM_STMT_EXECUTE, payload, answer, text, prepared)
     yield from run_together(session, (preparing, executing), session.ways)
     failure = preparing.error or executing.error  # behind an error the EXECUTE has one too
     if failure is not None:

@@ -68,6 +68,39 @@ def test_the_statement_is_killed_and_the_connection_goes_on(
     run(main())
 
 
+def test_a_pipeline(run, dsn, running, becomes, word):
+    """What went out behind the killed statement runs to its end, nothing else is sent."""
+
+    async def main():
+        async with await holds_lock(dsn), pymy.aio.connect(dsn, autocommit=True) as conn:
+            thread = conn.thread_id()
+
+            async def pipeline():
+                async with conn.pipeline() as p:
+                    pipelines.append(p)
+                    p.execute("insert into t values (1)")
+                    p.execute(f"select sleep(30) /* {word} */")
+                    p.execute("insert into t values (2)")
+                    p.execute(f"insert into t values (3) /* {100_000 * 'x'} */")
+
+            pipelines = []
+            task = asyncio.create_task(pipeline())
+            await becomes(lambda: running(word))
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            for number in range(20):
+                await works(conn, number)
+            assert await (await conn.execute("select connection_id()")).fetchone() == (thread,)
+            found = await (await conn.execute("select a from t order by a")).fetchall()
+            assert found == ((1,), (2,))
+            results = pipelines[0].results
+            assert [each.done for each in results] == [True, False, False, False]
+            assert [each.error.sent for each in results[1:]] == [True, True, False]
+
+    run(main())
+
+
 def test_over_tls_and_compression(run, tcp_dsn, running, becomes, word, needs):
     needs("tls")
 

@@ -129,10 +129,10 @@ def test_an_exception_drops_what_is_not_sent(item, reads):
     assert not p.results[0].done
     with pytest.raises(pymy.InterfaceError, match="ended"):
         p.execute("select 1")
-    before = len(reads)
+    reads.clear()
     with item.pipeline():
         pass
-    assert len(reads) == before
+    assert not reads
 
 
 def test_bad_parameters_are_told_at_once(item):

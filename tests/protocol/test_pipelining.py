@@ -266,7 +266,9 @@ def test_what_is_killed_is_what_runs() -> None:
             seen.append((session.statement, session.binary))
             return (yield from read_result(session, False))
 
-        return Command(COMMAND.COM_QUERY, sql, answer, sql, binary=sql == b"b")
+        return Command(
+            COMMAND.COM_QUERY, sql, answer, sql, prepared=object() if sql == b"b" else None
+        )
 
     Line(session, [3 * OK]).run(run_together(session, map(noting, (b"a", b"b", b"c"))))
     assert seen == [(b"a", False), (b"b", True), (b"c", False)]
