@@ -16,7 +16,7 @@ import struct
 from collections.abc import Sequence
 
 from pymy import err
-from pymy.constants import COMMAND, CR, ER, SERVER_STATUS
+from pymy.constants import COMMAND, CR, SERVER_STATUS
 from pymy.protocol.attributes import Attributes
 from pymy.protocol.needs import Conversation
 from pymy.protocol.params import LongData, Parameter
@@ -35,8 +35,8 @@ _SELECT = re.compile(
     rb"(?>\s|/\*(?!M?!).*?\*/|--[^\n]*\n|#[^\n]*\n|\()*+(?:SELECT|WITH|TABLE|VALUES)\b",
     re.IGNORECASE | re.DOTALL,
 )
-# SELECT ... INTO, WITH ... DELETE.
-_NO_CURSOR = (ER.SP_BAD_CURSOR_QUERY, ER.SP_BAD_CURSOR_SELECT)
+# The answers to WITH ... DELETE and to SELECT ... INTO, of which nothing has run.
+_BAD_CURSOR_QUERY, _BAD_CURSOR_SELECT = 1322, 1323
 
 
 def open_cursor(
@@ -59,7 +59,7 @@ def open_cursor(
     except err.Error as exc:
         whole = not any(isinstance(piece, LongData) for _, piece in parameters)
         again = asked and whole and session.usable() and not session.abandoned
-        if not (again and exc.errno in _NO_CURSOR):
+        if not (again and exc.errno in (_BAD_CURSOR_QUERY, _BAD_CURSOR_SELECT)):
             raise
         prepared.close()
         return (yield from execute(session, prepared, parameters, attributes=attributes))
