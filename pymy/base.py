@@ -86,6 +86,10 @@ class BaseConnection(err.Classes):
         """Make an unbuffered cursor whose rows are as those of ``cursorclass``."""
         raise NotImplementedError
 
+    def _fetch_cursor(self, row_factory: Any) -> Any:
+        """Make the cursor whose rows wait at the server."""
+        raise NotImplementedError
+
     # -- conversion in both directions
 
     def _take_converters(self, conv: Mapping[Any, Any] | None) -> None:

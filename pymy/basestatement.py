@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from . import err
+from .basefetching import Fetching
 from .constants import CR
 from .protocol.columns import Column
 from .protocol.needs import Conversation
 from .protocol.params import bind
 from .protocol.query import discard
+from .protocol.servercursor import MOST_ROWS, open_cursor
 from .protocol.statements import MOST_PARAMETERS, Prepared, check_count, execute, prepare
 from .rows import Row, RowFactory
-from .sql import in_order, marked
+from .sql import ParamStyle, in_order, marked
 
 if TYPE_CHECKING:
     from .base import BaseConnection
     from .basecursor import BaseCursor
 
 Conn = TypeVar("Conn", bound="BaseConnection")
+
+
+def checked_size(fetch_size: int) -> int:
+    """Refuse what is no number of rows."""
+    if isinstance(fetch_size, bool) or not isinstance(fetch_size, int):
+        raise TypeError(f"fetch_size is a number of rows, not {type(fetch_size).__name__}")
+    if not 0 < fetch_size <= MOST_ROWS:
+        raise err.ProgrammingError(
+            CR.CR_BAD_PARAMETER,
+            f"fetch_size is {fetch_size}: say how many rows a round trip brings, 1 to {MOST_ROWS}",
+            sent=False,
+        )
+    return fetch_size
 
 
 class BaseStatement(err.Classes, Generic[Conn, Row]):
@@ -30,15 +45,28 @@ class BaseStatement(err.Classes, Generic[Conn, Row]):
     """
 
     def __init__(
-        self, connection: Conn, sql: str | bytes, row_factory: RowFactory[Any] | None = None
+        self,
+        connection: Conn,
+        sql: str | bytes,
+        row_factory: RowFactory[Any] | None = None,
+        *,
+        style: ParamStyle | None = None,
     ) -> None:
         self.connection: Conn = connection
         self.row_factory = row_factory
+        style = style or connection._options.paramstyle
         if not isinstance(sql, str):
             sql = bytes(sql).decode(connection.encoding)
         self._sql = sql
-        self._marked = marked(sql, connection._options.paramstyle, connection._context)
+        self._marked = marked(sql, style, connection._context)
         self._prepared: Prepared | None = Prepared(connection._encode(self._marked.text))
+        self._spare: Prepared | None = None
+
+    @classmethod
+    def once(cls, connection: Conn, sql: str | bytes, args: Any, row_factory: Any) -> Self:
+        """Make one, not prepared yet, of what a cursor would execute."""
+        # without args no percent sign is a placeholder
+        return cls(connection, sql, row_factory, style="qmark" if args is None else None)
 
     @property
     def sql(self) -> str:
@@ -69,23 +97,39 @@ class BaseStatement(err.Classes, Generic[Conn, Row]):
 
         Nothing is sent now: COM_STMT_CLOSE goes in front of the connection's next command.
         """
-        prepared, self._prepared = self._prepared, None
-        if prepared is not None:
-            prepared.close()
+        closing, self._prepared, self._spare = (self._prepared, self._spare), None, None
+        for prepared in closing:
+            if prepared is not None:
+                prepared.close()
 
     def __del__(self) -> None:
-        prepared = getattr(self, "_prepared", None)
-        if prepared is not None:
-            prepared.close()
+        if hasattr(self, "_spare"):
+            self.close()
 
-    def _cursor(self, *, stream: bool = False) -> Any:
+    def _cursor(self, *, stream: bool = False, fetch_size: int | None = None) -> Any:
         """Make the cursor that holds a result."""
         connection, factory = self.connection, self.row_factory
-        cursor = (
-            connection._stream_cursor(factory) if stream else connection._make_cursor(None, factory)
-        )
+        if fetch_size is not None:
+            cursor = connection._fetch_cursor(factory)
+            cursor._statement, cursor._fetch_size = self, checked_size(fetch_size)
+        elif stream:
+            cursor = connection._stream_cursor(factory)
+        else:
+            cursor = connection._make_cursor(None, factory)
         cursor._start()
         return cursor
+
+    def _lend(self) -> Prepared:
+        """Give what one server-side cursor is opened for: another one would close it."""
+        spare, self._spare = self._spare, None
+        return spare or Prepared(self._open().text, describe=False)
+
+    def _take_back(self, prepared: Prepared) -> None:
+        """Keep it for the next cursor; this one's must have ended."""
+        if self._prepared is None or self._spare is not None:
+            prepared.close()
+        else:
+            self._spare = prepared
 
     def _open(self) -> Prepared:
         if self._prepared is None:
@@ -107,6 +151,10 @@ class BaseStatement(err.Classes, Generic[Conn, Row]):
 
     def _preparing(self) -> Conversation[None]:
         prepared = self._open()
+        self._check_size()
+        yield from prepare(self.connection._session, prepared)
+
+    def _check_size(self) -> None:
         if self._marked.size > MOST_PARAMETERS:
             raise err.ProgrammingError(
                 CR.CR_BAD_PARAMETER,
@@ -114,9 +162,10 @@ class BaseStatement(err.Classes, Generic[Conn, Row]):
                 f"{MOST_PARAMETERS}: split it",
                 sent=False,
             )
-        yield from prepare(self.connection._session, prepared)
 
     def _executing(self, cursor: BaseCursor[Any, Any], args: Any) -> Conversation[None]:
+        if isinstance(cursor, Fetching):
+            return (yield from self._opening(cursor, args))
         connection, prepared = self.connection, self._open()
         values = self._values(args)
         check_count(prepared, len(values))
@@ -129,6 +178,20 @@ class BaseStatement(err.Classes, Generic[Conn, Row]):
             parameters,
             stream=cursor._streams,
             attributes=connection.query_attributes,
+        )
+        cursor._take(connection, result)
+
+    def _opening(self, cursor: Fetching[Any, Any], args: Any) -> Conversation[None]:
+        connection = self.connection
+        self._check_size()
+        cursor._prepared = prepared = self._lend()
+        cursor._sent = self._sql
+        parameters = bind(self._values(args), connection._context)
+        if prepared.lives(connection._session):
+            check_count(prepared, len(parameters))
+        connection._catch_up()
+        result = yield from open_cursor(
+            connection._session, prepared, parameters, attributes=connection.query_attributes
         )
         cursor._take(connection, result)
 

@@ -21,9 +21,10 @@ from typing import (
 
 from . import err
 from .basecursor import DictRows
+from .basefetching import factory_for
 from .commands import Commands
 from .constants import CR
-from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
+from .cursors import Cursor, DictCursor, FetchCursor, SSCursor, SSDictCursor
 from .dialling import BLOCKING, dialling
 from .nonblocking import Pending, Resolver, startable
 from .options import Options, from_call
@@ -313,6 +314,9 @@ class Connection(Commands, Generic[Row]):
         dicts = issubclass(self.cursorclass, DictRows)
         return self._make_cursor(SSDictCursor if dicts else SSCursor, row_factory)
 
+    def _fetch_cursor(self, row_factory: Any) -> Any:
+        return self._make_cursor(FetchCursor, factory_for(self.cursorclass, row_factory))
+
     @overload
     def stream(
         self,
@@ -320,6 +324,7 @@ class Connection(Commands, Generic[Row]):
         args: Any = None,
         *,
         row_factory: None = None,
+        fetch_size: int | None = None,
         timeout: float | None = None,
     ) -> Iterator[Row]: ...
     @overload
@@ -329,6 +334,7 @@ class Connection(Commands, Generic[Row]):
         args: Any = None,
         *,
         row_factory: RowFactory[T],
+        fetch_size: int | None = None,
         timeout: float | None = None,
     ) -> Iterator[T]: ...
     def stream(
@@ -337,6 +343,7 @@ class Connection(Commands, Generic[Row]):
         args: Any = None,
         *,
         row_factory: RowFactory[Any] | None = None,
+        fetch_size: int | None = None,
         timeout: float | None = None,
     ) -> Iterator[Any]:
         """Iterate over a result in flat memory.
@@ -344,7 +351,14 @@ class Connection(Commands, Generic[Row]):
         The statement is sent when the first row is asked for, in one round trip; more is read as
         the rows are used. ``timeout`` seconds bound the first answer. Leaving the loop early closes
         the cursor: little is read to its end, much is killed. See ``SSCursor``.
+
+        fetch_size: rows of one round trip. The statement is prepared then and its rows wait at the
+            server: other statements can run before the loop ends. See ``Statement.stream``.
         """
+        if fetch_size is not None:
+            with Statement.once(self, query, args, row_factory) as statement:
+                yield from statement.stream(args, fetch_size=fetch_size, timeout=timeout)
+            return
         cursor = self._stream_cursor(row_factory)
         with cursor:
             cursor.execute(query, args, timeout=timeout)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from .basecursor import END, BaseCursor, DictRows, Unbuffered
+from .basefetching import Fetching
 from .nonblocking import startable
 from .rows import Row, Rows
 from .waiting import Steps, Waiting
@@ -191,6 +192,15 @@ class SSCursor(Unbuffered["Connection[Any]", Row], Cursor[Row]):
                 raise IndexError("scroll() went past the last row")
 
     start_read_next = startable(read_next)
+
+
+class FetchCursor(Fetching["Connection[Any]", Row], SSCursor[Row]):
+    """A cursor over rows that wait at the server: what ``stream(fetch_size=...)`` iterates over."""
+
+    def close(self) -> None:
+        """Close it, and have the server's cursor closed in front of the next command."""
+        self._free()
+        super().close()
 
 
 class DictCursor(DictRows, Cursor[dict[str, Any]]):

@@ -51,9 +51,21 @@ class Statement(BaseStatement["Connection[Any]", Row]):
         self.connection._warn_unread()
         return self.connection._run(self._executing_many(args))
 
-    def stream(self, args: Any = None, *, timeout: float | None = None) -> Iterator[Row]:
-        """Iterate over the result in flat memory. See ``Connection.stream``."""
-        with self._cursor(stream=True) as cursor:
+    def stream(
+        self, args: Any = None, *, fetch_size: int | None = None, timeout: float | None = None
+    ) -> Iterator[Row]:
+        """Iterate over the result in flat memory. See ``Connection.stream``.
+
+        fetch_size: rows of one round trip, of a cursor that the server opens for a SELECT. They are
+            what they were when it was executed, and survive the end of a transaction; other
+            statements can run in between, also this one. Everything else brings all its rows.
+            The first time it takes one more round trip, COM_STMT_PREPARE, and COM_STMT_FETCH once
+            for each so many rows; leaving early frees the cursor with the next command.
+        InterfaceError for a cursor that went with a reset of the session.
+
+        Source: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_fetch.html
+        """
+        with self._cursor(stream=True, fetch_size=fetch_size) as cursor:
             self.connection._run(self._executing(cursor, args), timeout)
             yield from cursor
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 from .. import err
 from ..base import _Forks
 from ..basecursor import DictRows
+from ..basefetching import factory_for
 from ..constants import CR
 from ..options import Options, from_call
 from ..protocol import commands, handshake
@@ -21,7 +22,7 @@ from ..protocol.state import CLOSED, CONNECTING, READY
 from ..rows import Row, RowFactory
 from ..waiting import Deadline, unsent
 from .commands import Commands
-from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
+from .cursors import Cursor, DictCursor, FetchCursor, SSCursor, SSDictCursor
 from .dialling import dial
 from .results import Running, rows_of
 from .statements import Statement
@@ -286,6 +287,9 @@ class Connection(Commands, Generic[Row]):
         dicts = issubclass(self.cursorclass, DictRows)
         return self._make_cursor(SSDictCursor if dicts else SSCursor, row_factory)
 
+    def _fetch_cursor(self, row_factory: Any) -> Any:
+        return self._make_cursor(FetchCursor, factory_for(self.cursorclass, row_factory))
+
     @overload
     def stream(
         self,
@@ -293,6 +297,7 @@ class Connection(Commands, Generic[Row]):
         args: Any = None,
         *,
         row_factory: None = None,
+        fetch_size: int | None = None,
         timeout: float | None = None,
     ) -> Running[AsyncGenerator[Row, None], Row]: ...
     @overload
@@ -302,6 +307,7 @@ class Connection(Commands, Generic[Row]):
         args: Any = None,
         *,
         row_factory: RowFactory[T],
+        fetch_size: int | None = None,
         timeout: float | None = None,
     ) -> Running[AsyncGenerator[T, None], T]: ...
     def stream(
@@ -310,6 +316,7 @@ class Connection(Commands, Generic[Row]):
         args: Any = None,
         *,
         row_factory: RowFactory[Any] | None = None,
+        fetch_size: int | None = None,
         timeout: float | None = None,
     ) -> Running[AsyncGenerator[Any, None], Any]:
         """Iterate over a result in flat memory.
@@ -318,6 +325,9 @@ class Connection(Commands, Generic[Row]):
         ``contextlib.aclosing``, when you leave it early. ``await`` sends the statement at once and
         gives the iterator.
         """
+        if fetch_size is not None:
+            statement: Statement[Any] = Statement.once(self, query, args, row_factory)
+            return statement.stream(args, fetch_size=fetch_size, timeout=timeout)
         cursor = self._stream_cursor(row_factory)
         return Running(self._streamed(cursor, query, args, timeout), lambda rows: rows)
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Generator, Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 from ..basecursor import END, BaseCursor, DictRows, Unbuffered
+from ..basefetching import Fetching
 from ..rows import Row, Rows
 
 if TYPE_CHECKING:
@@ -134,6 +135,15 @@ class SSCursor(Unbuffered["Connection[Any]", Row], Cursor[Row]):
         for _ in range(self._forward(value, mode)):
             if await self._row(END) is END:
                 raise IndexError("scroll() went past the last row")
+
+
+class FetchCursor(Fetching["Connection[Any]", Row], SSCursor[Row]):
+    """A cursor over rows that wait at the server: what ``stream(fetch_size=...)`` iterates over."""
+
+    async def close(self) -> None:
+        """Close it, and have the server's cursor closed in front of the next command."""
+        self._free()
+        await super().close()
 
 
 class DictCursor(DictRows, Cursor[dict[str, Any]]):

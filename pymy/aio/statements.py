@@ -30,10 +30,10 @@ class Statement(BaseStatement["Connection[Any]", Row]):
 
         ``await`` it for the cursor, or ``async for row in statement.execute(...)``.
         """
-        return Running(self._executed(args, timeout, False), rows_of)
+        return Running(self._executed(args, timeout), rows_of)
 
-    async def _executed(self, args: Any, timeout: float | None, stream: bool) -> Any:
-        cursor = self._cursor(stream=stream)
+    async def _executed(self, args: Any, timeout: float | None, **options: Any) -> Any:
+        cursor = self._cursor(**options)
         await self.connection._run(self._executing(cursor, args), timeout)
         return cursor
 
@@ -43,13 +43,15 @@ class Statement(BaseStatement["Connection[Any]", Row]):
         return await self.connection._run(self._executing_many(args))
 
     def stream(
-        self, args: Any = None, *, timeout: float | None = None
+        self, args: Any = None, *, fetch_size: int | None = None, timeout: float | None = None
     ) -> Running[AsyncGenerator[Row, None], Row]:
         """Iterate over the result in flat memory. See ``Connection.stream``."""
-        return Running(self._streamed(args, timeout), lambda rows: rows)
+        return Running(self._streamed(args, fetch_size, timeout), lambda rows: rows)
 
-    async def _streamed(self, args: Any, timeout: float | None) -> AsyncGenerator[Any, None]:
-        return rows_of(await self._executed(args, timeout, True))
+    async def _streamed(
+        self, args: Any, fetch_size: int | None, timeout: float | None
+    ) -> AsyncGenerator[Any, None]:
+        return rows_of(await self._executed(args, timeout, stream=True, fetch_size=fetch_size))
 
 
 __all__ = ["Statement"]

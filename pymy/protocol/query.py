@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from pymy import err
-from pymy.constants import CLIENT, COMMAND, CR, ER
+from pymy.constants import CLIENT, COMMAND, CR, ER, SERVER_STATUS
 from pymy.protocol.attributes import Attributes, attribute_block
 from pymy.protocol.binaryrows import binary_decoder_for
 from pymy.protocol.columns import parse_column
@@ -37,6 +37,7 @@ from pymy.protocol.wire import Reader, malformed
 COM_QUERY = int(COMMAND.COM_QUERY)
 QUERY_ATTRIBUTES = int(CLIENT.QUERY_ATTRIBUTES)
 DEPRECATE_EOF = int(CLIENT.DEPRECATE_EOF)
+CURSOR_EXISTS = int(SERVER_STATUS.SERVER_STATUS_CURSOR_EXISTS)
 # What a connection remembers of earlier results' metadata: repeated statements parse no columns.
 HEADS_KEPT = 64
 HEAD_BYTES_KEPT = 64 * 1024
@@ -137,7 +138,8 @@ def next_result(session: Session, *, stream: bool = False) -> Conversation[Resul
     return (yield from read_result(session, stream))
 
 
-def read_result(session: Session, stream: bool) -> Conversation[Result]:
+def read_result(session: Session, stream: bool, *, cursor: bool = False) -> Conversation[Result]:
+    """Read one answer; ``cursor`` tells that the server was asked to keep the rows."""
     if session.inbox.start == session.inbox.end and session.compression is None:
         yield READ  # the usual case, without asking for what cannot be there yet
     packet = session.take()
@@ -155,7 +157,10 @@ def read_result(session: Session, stream: bool) -> Conversation[Result]:
     if head is None:
         head = yield from read_head(session, packet)
     result = Result(head)
-    if stream:
+    if cursor and not session.deprecate_eof and session.status & CURSOR_EXISTS:
+        # the EOF behind the columns was the end; an OK there is read as that of no rows
+        result.ok, result.unread = session.rest(session.last_ok), False
+    elif stream:
         result.streamed = True
         session.streaming = result
         session.move(STREAMING)

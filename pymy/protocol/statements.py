@@ -5,6 +5,7 @@
     COM_STMT_PREPARE text      -> statement id, counts, parameters, [EOF], columns, [EOF] | ERR
     COM_STMT_EXECUTE id        -> as COM_QUERY, rows in the binary protocol
     COM_STMT_SEND_LONG_DATA    no answer: what is wrong is said to the EXECUTE (P84)
+    COM_STMT_FETCH id          see ``servercursor.py``
     COM_STMT_RESET id          -> OK | ERR
     COM_STMT_CLOSE id          no answer: it goes in front of the next command (P82)
 
@@ -35,7 +36,7 @@ from pymy.protocol.wire import malformed
 COM_STMT_PREPARE = int(COMMAND.COM_STMT_PREPARE)
 COM_STMT_EXECUTE = int(COMMAND.COM_STMT_EXECUTE)
 QUERY_ATTRIBUTES = int(CLIENT.QUERY_ATTRIBUTES)
-PARAMETER_COUNT_AVAILABLE = 0x08
+CURSOR_TYPE_READ_ONLY, PARAMETER_COUNT_AVAILABLE = 0x01, 0x08
 # What both servers number parameters with (P76).
 MOST_PARAMETERS = 65535
 # MariaDB: the statement prepared last.
@@ -147,9 +148,12 @@ def execute(
     parameters: Sequence[Parameter],
     *,
     stream: bool = False,
+    cursor: bool = False,
     attributes: Attributes | None = None,
 ) -> Conversation[Result]:
-    """Execute a statement and read its first result; ``stream`` leaves the rows on the line.
+    """Execute a statement and read its first result.
+
+    ``stream`` leaves the rows on the line, ``cursor`` asks the server to keep them.
 
     A statement that the server does not know (any more) is prepared again, once, as nothing has
     run then (P79).
@@ -161,14 +165,14 @@ def execute(
         yield from _renew(session, prepared, parameters)
         prepared.takes(parameters)
     try:
-        return (yield from _execute(session, prepared, parameters, stream, attributes))
+        return (yield from _execute(session, prepared, parameters, stream, attributes, cursor))
     except err.Error as exc:
         again = not renewed and session.usable() and not session.abandoned
         if not (again and _ran_nothing(exc, prepared) and _is_whole(parameters)):
             raise
     prepared.close()
     yield from _renew(session, prepared, parameters)
-    return (yield from _execute(session, prepared, parameters, stream, attributes))
+    return (yield from _execute(session, prepared, parameters, stream, attributes, cursor))
 
 
 def _ran_nothing(exc: err.Error, prepared: Prepared) -> bool:
@@ -200,11 +204,17 @@ def check_count(prepared: Prepared, given: int) -> None:
 
 
 def execute_payload(
-    session: Session, number: int, parameters: Sequence[Parameter], attributes: Attributes | None
+    session: Session,
+    number: int,
+    parameters: Sequence[Parameter],
+    attributes: Attributes | None,
+    cursor: bool = False,
 ) -> bytes:
     """Build COM_STMT_EXECUTE: 4 statement id, 1 flags, 4 iterations (1), parameters."""
     counted = bool(session.capabilities & QUERY_ATTRIBUTES)
     flags = PARAMETER_COUNT_AVAILABLE if counted else 0
+    if cursor:
+        flags |= CURSOR_TYPE_READ_ONLY
     return _HEAD.pack(number, flags, 1) + parameter_block(parameters, attributes, counted=counted)
 
 
@@ -214,8 +224,9 @@ def _execute(
     parameters: Sequence[Parameter],
     stream: bool,
     attributes: Attributes | None,
+    cursor: bool = False,
 ) -> Conversation[Result]:
-    payload = execute_payload(session, prepared.number, parameters, attributes)
+    payload = execute_payload(session, prepared.number, parameters, attributes, cursor)
     if len(payload) > LARGE_STATEMENT or len(payload) >= session.largest_command:
         yield from check_size(session, len(payload))
     yield from begin(session)
@@ -225,7 +236,7 @@ def _execute(
         if isinstance(piece, LongData):
             yield from _send_long_data(session, prepared, number, piece)
     session.command(COM_STMT_EXECUTE, payload)
-    return (yield from read_result(session, stream))
+    return (yield from read_result(session, stream, cursor=cursor))
 
 
 def _send_long_data(
