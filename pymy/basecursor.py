@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from . import autoprepare, err
 from .autoprepare import Sent
 from .constants import CR
+from .procedures import Call, out_params, read_ahead
 from .protocol.bulk import execute_each
 from .protocol.columns import Column
 from .protocol.needs import Conversation
@@ -17,7 +18,7 @@ from .protocol.query import discard, fetch_batch, next_result, query
 from .protocol.result import Description, Result
 from .protocol.state import READY
 from .rows import Row, RowFactory, Rows, unique_names
-from .sql import batches, encode, escape_id, interpolate, row_formatter, split_values
+from .sql import batches, encode, interpolate, row_formatter, split_values
 
 if TYPE_CHECKING:
     from .base import BaseConnection
@@ -49,6 +50,9 @@ class BaseCursor(err.Classes, Generic[Conn, Row]):
         self.rownumber = 0
         self.lastrowid: int | None = 0
         self.warning_count = 0
+        #: The values of a prepared CALL's OUT and INOUT parameters, once its results were read.
+        self.out_params: tuple[Any, ...] | None = None
+        self._ahead: deque[Result | err.Error] = deque()
         self._sent: str | bytes | Sent | None = None
         self._result: Result | None = None
         self._rows: Any = None
@@ -108,18 +112,6 @@ class BaseCursor(err.Classes, Generic[Conn, Row]):
         self._sent = statement
         return statement
 
-    def _call_statements(self, procname: str, args: Iterable[Any]) -> list[str]:
-        context = self._open_connection()._context
-        plain = re.sub(r"\W+", "_", procname)
-        names = []
-        settings = []
-        for number, value in enumerate(args):
-            name = f"@_{plain}_{number}"
-            names.append(name)
-            settings.append(f"{name}={context.write(value)}")
-        call = f"CALL {escape_id(procname, context=context)}({','.join(names)})"
-        return [f"SET {','.join(settings)}", call] if names else [call]
-
     # -- conversations
 
     def _executing(self, connection: Conn, sql: str | bytes, args: Any) -> Conversation[int]:
@@ -165,18 +157,41 @@ class BaseCursor(err.Classes, Generic[Conn, Row]):
     ) -> Conversation[Iterable[Any]]:
         yield from discard(connection._session)
         args = args if isinstance(args, Sequence) else tuple(args)
-        for statement in self._call_statements(procname, args):
-            yield from self._executing(connection, statement, None)
-        return args
+        call = Call(procname, args, connection._context)
+        if call.names:
+            yield from self._executing(connection, call.setting, None)
+        yield from self._executing(connection, call.text, None)
+        if self._streams or not call.names:
+            return args
+        self._ahead = yield from read_ahead(connection._session)
+        if any(isinstance(result, err.Error) for result in self._ahead):
+            return args
+        return (yield from call.reading(connection))
+
+    def _from_ahead(self) -> bool:
+        """Go to a result that was read before it was asked for."""
+        result = self._ahead.popleft()
+        if isinstance(result, err.Error):
+            raise result
+        self._take(self._open_connection(), result)
+        self._command = -1  # nothing of it is on the line any more
+        return True
 
     def _advancing(self, connection: Conn) -> Conversation[bool | None]:
         if not self._has_more(connection):  # any more: it may have waited in line
             return None
-        result = yield from next_result(connection._session, stream=self._streams)
-        if result is None:
+        following = yield from next_result(connection._session, stream=self._streams)
+        if following is None:
             return None
-        self._take(connection, result)
+        self._take(connection, (yield from self._behind_out_params(connection, following)))
         return True
+
+    def _behind_out_params(self, connection: Conn, result: Result) -> Conversation[Result]:
+        """Keep the row of OUT parameters, which is none of the procedure's results."""
+        if not result.is_out_params:
+            return result
+        self.out_params = out_params(connection, result)
+        return (yield from next_result(connection._session)) or result
 
     def _closing(self, connection: Conn) -> Conversation[None]:
         if self._has_more(connection):
@@ -206,6 +221,8 @@ class BaseCursor(err.Classes, Generic[Conn, Row]):
     def _drop_result(self) -> None:
         self._result = None
         self._rows = None
+        self.out_params = None
+        self._ahead.clear()
         self._batch_at = 0
         self._wants_more = False
         self.description = None

@@ -179,7 +179,7 @@ class BaseStatement(err.Classes, Generic[Conn, Row]):
             stream=cursor._streams,
             attributes=connection.query_attributes,
         )
-        cursor._take(connection, result)
+        cursor._take(connection, (yield from cursor._behind_out_params(connection, result)))
 
     def _opening(self, cursor: Fetching[Any, Any], args: Any) -> Conversation[None]:
         connection = self.connection
@@ -209,7 +209,8 @@ class BaseStatement(err.Classes, Generic[Conn, Row]):
                 bind(values, connection._context),
                 attributes=connection.query_attributes,
             )
-            total += max(result.affected_rows, 0)
+            if not result.is_out_params:
+                total += max(result.affected_rows, 0)
             yield from discard(session)
         return total
 

@@ -77,9 +77,12 @@ class Cursor(BaseCursor["Connection[Any]", Row]):
     def callproc(self, procname: str, args: Iterable[Any] = ()) -> Any:
         """Call a stored procedure; its result sets are read with ``fetch...`` and ``nextset``.
 
-        Arguments go through the user variables ``@_procname_0`` ..., where OUT and INOUT values can
-        be read afterwards: ``SELECT @_procname_1``. Two round trips, one without arguments.
-        Returns ``args`` unchanged.
+        Arguments go through the user variables ``@_procname_0`` ..., which are read again when all
+        results of the procedure are here: three round trips, one without arguments. That SELECT is
+        what ``ROW_COUNT()`` and MySQL's ``SHOW WARNINGS`` look back on.
+        Returns ``args``, in a copy of them when OUT and INOUT parameters have other values now: as
+        a user variable holds them, dates as text. See ``Statement.execute`` for their own types.
+        An unbuffered cursor does not read ahead and returns ``args`` unchanged.
         """
         connection = self._start()
         return connection._run(self._calling(connection, procname, args))
@@ -87,6 +90,8 @@ class Cursor(BaseCursor["Connection[Any]", Row]):
     def nextset(self) -> bool | None:
         """Go to the next result of the last statement; None when there is none."""
         connection = self._open_connection()
+        if self._ahead:
+            return self._from_ahead()
         return connection._run(self._advancing(connection)) if self._has_more(connection) else None
 
     def fetchone(self) -> Row | None:

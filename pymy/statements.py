@@ -37,6 +37,8 @@ class Statement(BaseStatement["Connection[Any]", Row]):
         Raises ProgrammingError for a wrong number of values and TypeError for one that has a form
         in text only (a list, ``sql.Raw``): nothing was sent. Server's errors leave the connection
         usable. A statement the server forgot is prepared again, once.
+        OUT and INOUT parameters of a CALL are in the cursor's ``out_params`` when ``nextset()``
+        has come to the end of its results.
         """
         cursor: Cursor[Row] = self._cursor()
         self.connection._run(self._executing(cursor, args), timeout)

@@ -71,6 +71,8 @@ class Cursor(BaseCursor["Connection[Any]", Row]):
     async def nextset(self) -> bool | None:
         """Go to the next result of the last statement; None when there is none."""
         connection = self._open_connection()
+        if self._ahead:
+            return self._from_ahead()
         if not self._has_more(connection):
             return None
         return await connection._run(self._advancing(connection))

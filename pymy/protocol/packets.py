@@ -13,6 +13,7 @@ from pymy.protocol.wire import Reader, malformed, readable
 # More than any server has variables; an entry of three bytes takes a hundred as an object.
 MOST_CHANGES = 10_000
 MORE_RESULTS = int(SERVER_STATUS.SERVER_MORE_RESULTS_EXISTS)
+OUT_PARAMS = int(SERVER_STATUS.SERVER_PS_OUT_PARAMS)
 SESSION_STATE_CHANGED = int(SERVER_STATUS.SERVER_SESSION_STATE_CHANGED)
 # Errors 1040 and 1129 come before capabilities are known, so without a SQLSTATE (P12).
 SQLSTATE_MARK = ord("#")

@@ -27,7 +27,14 @@ from pymy.protocol.hints import add_hint
 from pymy.protocol.infile import send_file
 from pymy.protocol.kinds import Decoding
 from pymy.protocol.needs import KILL, READ, Conversation
-from pymy.protocol.packets import is_terminator, parse_eof, parse_ok, parse_terminator
+from pymy.protocol.packets import (
+    MORE_RESULTS,
+    OUT_PARAMS,
+    is_terminator,
+    parse_eof,
+    parse_ok,
+    parse_terminator,
+)
 from pymy.protocol.result import Head, Result
 from pymy.protocol.rows import Row, decoder_for
 from pymy.protocol.session import COMMAND_NUMBERS, Session
@@ -330,7 +337,11 @@ def _is_row(session: Session, result: Result, packet: bytes) -> bool:
         return True
     # A proxy that agreed to DEPRECATE_EOF may send the EOF behind the columns anyway (P9).
     if not (first and session.deprecate_eof and len(packet) == 5):
-        result.ok = session.rest(parse_terminator(packet, session.capabilities))
+        ok = parse_terminator(packet, session.capabilities)
+        if session.status & OUT_PARAMS and not session.deprecate_eof:
+            # MySQL has both flags in the first EOF only
+            ok = ok._replace(status=ok.status | session.status & (OUT_PARAMS | MORE_RESULTS))
+        result.ok = session.rest(ok)
         result.unread = False
         session.streaming = None
     return False

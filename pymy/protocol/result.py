@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pymy.protocol.columns import Column
-from pymy.protocol.packets import MORE_RESULTS, Ok, SessionChange
+from pymy.protocol.packets import MORE_RESULTS, OUT_PARAMS, Ok, SessionChange
 from pymy.protocol.rows import Row, RowDecoder
 
 Description = tuple[tuple[str, int, None, int, int, int, bool], ...]
@@ -94,6 +94,11 @@ class Result:
     def has_next(self) -> bool:
         """Tell whether the statement has more results."""
         return bool(self.ok.status & MORE_RESULTS) and not self.unread
+
+    @property
+    def is_out_params(self) -> bool:
+        """Tell whether this is the row of a prepared CALL's OUT and INOUT parameters (P86)."""
+        return self.head is not None and bool(self.ok.status & OUT_PARAMS) and not self.streamed
 
     @property
     def unbuffered_active(self) -> bool:

@@ -220,7 +220,8 @@ def test_callproc(conn):
     )
     cursor = conn.cursor()
     args = (4, 0, "it's")
-    assert cursor.callproc("two", args) is args
+    assert cursor.callproc("two", args) == (4, 8, "it's!")
+    assert args == (4, 0, "it's")
     assert cursor.fetchall() == ((4,),)
     assert cursor.nextset() is True
     assert cursor.fetchall() == ((5, "x"),)

@@ -184,6 +184,19 @@ def test_unread_error(open_):
     assert conn.execute("select count(*) from t").fetchone() == (0,)
 
 
+@row("PyMySQL", "`callproc()` with arguments")
+def test_callproc(open_, kind):
+    conn = open_()
+    conn.execute("create procedure p(in a int, out b int) begin set b = a + 1; "
+                 "signal sqlstate '01000' set message_text = 'careful'; end")  # fmt: skip
+    for cls, returned in ((pymy.cursors.Cursor, (1, 2)), (SSCursor, (1, None))):
+        cursor = conn.cursor(cls)
+        assert cursor.callproc("p", (1, None)) == returned
+        kept = cls is SSCursor or kind.startswith("maria")
+        assert len(conn.execute("show warnings").fetchall()) == kept
+        assert cursor.warning_count == 1
+
+
 @row("PyMySQL", "use after `close()`")
 @row("aiomysql", "`ping()` of a closed connection")
 def test_after_close(open_, address):
