@@ -50,6 +50,7 @@ FEATURES = {
     "inet4": {MARIADB, MARIADB11},
     "inet6": {MARIADB, MARIADB11},
     "json": {MARIADB, MARIADB11, MYSQL},
+    "metadata sent once": {MARIADB, MARIADB11},
     "passwords of MySQL 4.0": {MARIADB, MARIADB11, MYSQL56},
     "progress": {MARIADB, MARIADB11},
     "query attributes": {MYSQL},

@@ -21,8 +21,7 @@ from contextlib import contextmanager, suppress
 from pymy import err
 from pymy.constants import CLIENT, COMMAND, CR, ER, SERVER_STATUS
 from pymy.protocol.attributes import Attributes, attribute_block
-from pymy.protocol.binaryrows import binary_decoder_for
-from pymy.protocol.columns import parse_column
+from pymy.protocol.heads import kept_head, known_head, read_head
 from pymy.protocol.hints import add_hint
 from pymy.protocol.infile import send_file
 from pymy.protocol.kinds import Decoding
@@ -31,25 +30,18 @@ from pymy.protocol.packets import (
     MORE_RESULTS,
     OUT_PARAMS,
     is_terminator,
-    parse_eof,
     parse_ok,
     parse_terminator,
 )
-from pymy.protocol.result import Head, Result
-from pymy.protocol.rows import Row, decoder_for
+from pymy.protocol.result import Result
+from pymy.protocol.rows import Row
 from pymy.protocol.session import COMMAND_NUMBERS, Session
 from pymy.protocol.state import BUSY, READY, RESULTS, STREAMING
-from pymy.protocol.wire import Reader, malformed
 
 COM_QUERY = int(COMMAND.COM_QUERY)
 QUERY_ATTRIBUTES = int(CLIENT.QUERY_ATTRIBUTES)
-DEPRECATE_EOF = int(CLIENT.DEPRECATE_EOF)
+CACHE_METADATA = int(CLIENT.CACHE_METADATA)
 CURSOR_EXISTS = int(SERVER_STATUS.SERVER_STATUS_CURSOR_EXISTS)
-# What a connection remembers of earlier results' metadata: repeated statements parse no columns.
-HEADS_KEPT = 64
-HEAD_BYTES_KEPT = 64 * 1024
-# What both servers allow in one result.
-MOST_COLUMNS = 4096
 # An unbuffered result left early is read to its end within these; otherwise the statement is
 # killed, which costs a second connection.
 DRAIN_BYTES = 1 << 20
@@ -78,6 +70,7 @@ def begin(session: Session) -> Conversation[None]:
     session.inbox.shrink()
     session.command_number = next(COMMAND_NUMBERS)
     session.binary = False
+    session.executed = None
     session.statement = b""
     session.move(BUSY)
     if session.doomed:
@@ -160,9 +153,13 @@ def read_result(session: Session, stream: bool, *, cursor: bool = False) -> Conv
     if first == 0xFB:
         ok = yield from send_file(session, packet[1:])
         return Result(ok=session.rest(ok))
-    head = known_head(session, packet)
-    if head is None:
-        head = yield from read_head(session, packet)
+    if packet[-1] == 0 and len(packet) > 1 and session.capabilities & CACHE_METADATA:
+        head = yield from kept_head(session, packet)
+    else:
+        known = known_head(session, packet)
+        head = (yield from read_head(session, packet)) if known is None else known
+        if session.executed is not None:
+            session.executed.head = head
     result = Result(head)
     if cursor and not session.deprecate_eof and session.status & CURSOR_EXISTS:
         # the EOF behind the columns was the end; an OK there is read as that of no rows
@@ -174,81 +171,6 @@ def read_result(session: Session, stream: bool, *, cursor: bool = False) -> Conv
     else:
         yield from read_rows(session, result)
     return result
-
-
-def known_head(session: Session, packet: bytes) -> Head | None:
-    """Skip column definitions that an earlier result had too; None when they are new."""
-    if len(packet) != 1 or not session.capabilities & DEPRECATE_EOF:
-        return None
-    framed = arrived_head(session, packet[0])
-    heads = session.binary_heads if session.binary else session.heads
-    known: Head | None = heads.get(framed)
-    if known is not None:
-        session.inbox.start += len(framed)
-        session.sequence = (session.sequence + packet[0]) & 0xFF
-    return known
-
-
-def read_head(session: Session, packet: bytes) -> Conversation[Head]:
-    """Read the column definitions; the same ones as in an earlier result are not parsed again."""
-    reader = Reader(packet)
-    count = reader.lenenc()
-    if not count:
-        raise malformed("a result set without columns", packet)
-    if count > MOST_COLUMNS:
-        raise malformed(f"a result set of {count} columns", packet)
-    framed = arrived_head(session, count)
-    heads = session.binary_heads if session.binary else session.heads
-    known: Head | None = heads.get(framed)
-    if known is not None:
-        session.inbox.start += len(framed)
-        session.sequence = (session.sequence + count) & 0xFF
-    definitions = []
-    for _ in range(0 if known is not None else count):
-        definition = session.take()
-        if definition is None:
-            definition = yield from session.read()
-        if definition[0] == 0xFF:
-            raise session.error(definition)
-        definitions.append(definition)
-    if not session.deprecate_eof:
-        end = yield from session.read()
-        if end[0] == 0xFF:
-            raise session.error(end)
-        if not is_terminator(end, deprecate_eof=False):
-            raise malformed("no end behind the column definitions", end)
-        session.accept(parse_eof(end))
-    if known is not None:
-        return known
-    encoding = session.decoding.encoding
-    columns = tuple(parse_column(each, session.capabilities, encoding) for each in definitions)
-    choose = binary_decoder_for if session.binary else decoder_for
-    head = Head(columns, choose(columns, session.decoding, session.checks_sequence))
-    if framed:
-        while len(heads) >= HEADS_KEPT:
-            heads.pop(next(iter(heads)))
-        heads[framed] = head
-    return head
-
-
-def arrived_head(session: Session, count: int) -> bytes:
-    """Return the packets of ``count`` column definitions, nothing unless all are in the inbox.
-
-    They are the key under which their parsed form is kept; sequence ids are part of it, so what was
-    in order once is in order again.
-    """
-    inbox = session.inbox
-    data, start, end = inbox.data, inbox.start, inbox.end
-    if end - start < 4 or data[start + 3] != session.sequence or session.joining:
-        return b""
-    at = start
-    for _ in range(count):
-        if end - at < 4:
-            return b""
-        at += 4 + (data[at] | data[at + 1] << 8 | data[at + 2] << 16)
-    if at > end or at - start > HEAD_BYTES_KEPT:
-        return b""
-    return bytes(inbox.view[start:at])
 
 
 def read_rows(session: Session, result: Result) -> Conversation[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pymy.protocol.columns import Column
+from pymy.protocol.kinds import Decoding
 from pymy.protocol.packets import MORE_RESULTS, OUT_PARAMS, Ok, SessionChange
 from pymy.protocol.rows import Row, RowDecoder
 
@@ -14,11 +15,14 @@ Description = tuple[tuple[str, int, None, int, int, int, bool], ...]
 class Head:
     """The metadata of a result set: its columns and what is derived from them, made once."""
 
-    __slots__ = ("columns", "decoder", "description")
+    __slots__ = ("columns", "decoder", "decoding", "description")
 
-    def __init__(self, columns: tuple[Column, ...], decoder: RowDecoder) -> None:
+    def __init__(
+        self, columns: tuple[Column, ...], decoder: RowDecoder, decoding: Decoding
+    ) -> None:
         self.columns = columns
         self.decoder = decoder
+        self.decoding = decoding
         self.description: Description = tuple(column.description() for column in columns)
 
 

@@ -102,6 +102,7 @@ class Session(Framing):
         self.heads: dict[bytes, Any] = {}
         self.binary_heads: dict[bytes, Any] = {}
         self.binary = False  # the rows of the last command
+        self.executed: Any = None  # the Prepared whose answer comes
         self.statements: Any = None  # the StatementCache, unless prepare="never"
         self.doomed: list[int] = []  # statements to close in front of the next command
         self.statement_age = 0  # a reset begins a new one: the server counts from 1 again

@@ -22,13 +22,20 @@ from collections.abc import Sequence
 from pymy import err
 from pymy.constants import CLIENT, COMMAND, CR, ER
 from pymy.protocol.attributes import Attributes
-from pymy.protocol.columns import Column, parse_column
+from pymy.protocol.columns import Column
 from pymy.protocol.commands import simple
+from pymy.protocol.heads import parse_columns
 from pymy.protocol.needs import READ, WRITE, Conversation
 from pymy.protocol.packets import Ok, is_terminator, parse_eof
 from pymy.protocol.params import NULL, LongData, Parameter, parameter_block
-from pymy.protocol.query import LARGE_STATEMENT, begin, check_size, discard, read_result
-from pymy.protocol.result import Result
+from pymy.protocol.query import (
+    LARGE_STATEMENT,
+    begin,
+    check_size,
+    discard,
+    read_result,
+)
+from pymy.protocol.result import Head, Result
 from pymy.protocol.session import Session
 from pymy.protocol.state import BUSY, READY
 from pymy.protocol.wire import malformed
@@ -48,7 +55,10 @@ _CALLS = re.compile(rb"\s*CALL\b", re.IGNORECASE)
 class Prepared:
     """A statement that one session has prepared."""
 
-    __slots__ = ("age", "codes", "columns", "describe", "number", "param_count", "session", "text")
+    __slots__ = (
+        "age", "codes", "columns", "definitions", "describe", "head", "number", "param_count",
+        "session", "text",
+    )  # fmt: skip
 
     def __init__(self, text: bytes, *, describe: bool = True) -> None:
         self.text = text
@@ -56,6 +66,8 @@ class Prepared:
         self.number = 0
         self.param_count = 0
         self.columns: tuple[Column, ...] = ()
+        self.definitions: list[bytes] = []
+        self.head: Head | None = None
         self.session: Session | None = None
         self.age = 0
         self.codes: dict[int, int] = {}
@@ -106,12 +118,10 @@ def read_prepared(session: Session, prepared: Prepared) -> Conversation[Prepared
         raise malformed("no answer to COM_STMT_PREPARE", packet)
     number, columns, parameters = struct.unpack_from("<IHH", packet, 1)
     yield from _definitions(session, parameters)
-    found = yield from _definitions(session, columns)
+    prepared.definitions = yield from _definitions(session, columns)
+    prepared.head = None
     if prepared.describe:
-        encoding = session.decoding.encoding
-        prepared.columns = tuple(
-            parse_column(each, session.capabilities, encoding) for each in found
-        )
+        prepared.columns = parse_columns(session, prepared.definitions)
     prepared.param_count = parameters
     prepared.number = number
     prepared.codes.clear()
@@ -231,6 +241,7 @@ def _execute(
         yield from check_size(session, len(payload))
     yield from begin(session)
     session.binary = True
+    session.executed = prepared
     session.keep_statement(prepared.text)
     for number, (_, piece) in enumerate(parameters):
         if isinstance(piece, LongData):
@@ -305,6 +316,7 @@ def prepare_and_execute(
         yield READ
     session.trust_next()
     session.binary = True
+    session.executed = prepared
     try:
         result = yield from read_result(session, stream)
     except err.Error as exc:

@@ -19,6 +19,7 @@ from pymy.protocol.params import bind
 from pymy.protocol.query import fetch_batch, next_result, query
 from pymy.protocol.resetting import ResetWays
 from pymy.protocol.result import Result
+from pymy.protocol.servercursor import fetch, open_cursor
 from pymy.protocol.session import Session
 from pymy.protocol.state import State
 from pymy.protocol.statements import Prepared, execute, prepare, prepare_and_execute
@@ -122,6 +123,36 @@ def prepared(sql: str, *values: Any, streamed: bool = False, together: bool = Fa
     return steps
 
 
+def repeated(sql: str, *values: Any, change: str) -> Step:
+    """Execute a statement twice, and twice more behind a change of its columns."""
+
+    def steps(session: Session, options: Options) -> Conversation[Any]:
+        statement = Prepared(sql.encode())
+        bound = bind(values, DEFAULT_CONTEXT)
+        found = []
+        for number in range(4):
+            if number == 2:
+                yield from query(session, change.encode())
+            result = yield from execute(session, statement, bound)
+            found.append(show(result))
+        return found
+
+    return steps
+
+
+def fetched(sql: str, *values: Any, size: int = 2) -> Step:
+    def steps(session: Session, options: Options) -> Conversation[Any]:
+        statement = Prepared(sql.encode())
+        result = yield from open_cursor(session, statement, bind(values, DEFAULT_CONTEXT))
+        while result.unread:
+            result.rows += yield from fetch(session, statement, result, size)
+            yield from commands.ping(session)
+        statement.close()
+        return result
+
+    return steps
+
+
 def unread(sql: str) -> Step:
     return lambda session, options: query(session, sql.encode(), stream=True)
 
@@ -187,6 +218,8 @@ PREPARATION = [
     "insert into dup values (1),(4),(4)",
     "create table loaded (a int, b varchar(10))",
     "create procedure two_sets() begin select 1 a; select a, b from numbers; end",
+    "create procedure out_params(in a int, out b int, inout c date) "
+    "begin select a; set b = a + 1, c = c + interval 1 day; end",
 ]
 DIGITS = "(select 0 d union all select 1 union all select 2 union all select 3 union all select 4)"
 # The fourth row's subquery has two rows: an error when three rows are out already.
@@ -249,6 +282,40 @@ SCENARIOS = [
         "statements-eof",
         [prepared("select a, b from numbers where a > ? order by a", 3), prepared("do 1"), ping],
         {"deprecate_eof": False},
+    ),
+    *(
+        Scenario(
+            f"{name}{'' if deprecate_eof else '-eof'}", steps, {"deprecate_eof": deprecate_eof}
+        )
+        for deprecate_eof in (True, False)
+        for name, steps in {
+            "statements-repeated": [
+                ask("create temporary table changing (a int, b varchar(9))"),
+                ask("insert into changing values (1, 'x')"),
+                repeated(
+                    "select * from changing where a = ?",
+                    1,
+                    change="alter table changing modify a bigint, add c date",
+                ),
+                ping,
+            ],
+            "server-cursors": [
+                fetched("select a, b from numbers where a > ? order by a", 0),
+                fetched("select a, b from numbers where a > ? order by a", 0, size=3),
+                fetched("select a from numbers where a = 9"),
+                fetched("call two_sets()"),
+                fetched("select a from numbers where a = 2 into @a"),
+                fetched(MID_ERROR),
+                ping,
+            ],
+            "out-params": [
+                prepared("call out_params(?, ?, ?)", 1, None, "2024-02-28"),
+                following,
+                following,
+                following,
+                ping,
+            ],
+        }.items()
     ),
     Scenario("error", [ask("select nope"), ask("insert into numbers values (1, 'dup')"), ping]),
     Scenario(

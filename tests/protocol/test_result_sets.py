@@ -23,6 +23,7 @@ from pymy import err
 from pymy.constants import CLIENT, FIELD_TYPE
 from pymy.protocol.columns import parse_column
 from pymy.protocol.commands import init_db
+from pymy.protocol.heads import HEAD_BYTES_KEPT, HEADS_KEPT
 from pymy.protocol.kinds import Decoding
 from pymy.protocol.needs import Conversation
 from pymy.protocol.packets import (
@@ -31,8 +32,6 @@ from pymy.protocol.packets import (
     parse_err,
 )
 from pymy.protocol.query import (
-    HEAD_BYTES_KEPT,
-    HEADS_KEPT,
     discard,
     discard_rows,
     fetch_batch,
