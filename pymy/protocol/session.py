@@ -105,6 +105,7 @@ class Session(Framing):
         self.executed: Any = None  # the Prepared whose answer comes
         self.statements: Any = None  # the StatementCache, unless prepare="never"
         self.doomed: list[int] = []  # statements to close in front of the next command
+        self.last_prepared: Any = None
         self.statement_age = 0  # a reset begins a new one: the server counts from 1 again
         self._conversation: Conversation[Any] | None = None
         self._wants = DONE
@@ -478,6 +479,7 @@ class Session(Framing):
     def forget_statements(self) -> None:
         """Take note that the server knows no prepared statement any more."""
         self.statement_age += 1
+        self.last_prepared = None
         self.doomed.clear()
         if self.statements is not None:
             self.statements.clear()

@@ -50,6 +50,9 @@ MOST_PARAMETERS = 65535
 LAST = 0xFFFFFFFF
 _HEAD = struct.Struct("<IBI")
 _CALLS = re.compile(rb"\s*CALL\b", re.IGNORECASE)
+_PLAIN = re.compile(
+    rb"\s*SELECT\b(?!.*(?:[(@]|\b(?:FOR|INTO|LOCK|NEXTVAL)\b))", re.IGNORECASE | re.DOTALL
+)
 
 
 class Prepared:
@@ -125,6 +128,7 @@ def read_prepared(session: Session, prepared: Prepared) -> Conversation[Prepared
     prepared.param_count = parameters
     prepared.number = number
     prepared.codes.clear()
+    session.last_prepared = prepared
     prepared.session = session
     prepared.age = session.statement_age
     session.move(READY)
@@ -291,11 +295,16 @@ def prepare_and_execute(
     """Prepare a statement and execute it, on MariaDB in one write.
 
     Only for a text whose number of parameters is certain: with another one the server would take
-    the bytes for other values than they are.
+    the bytes for other values than they are. And only when the one before it may as well run:
+    MariaDB takes that one, should max_prepared_stmt_count refuse this one.
     """
+    last: Prepared | None = session.last_prepared
+    if last is not None and not last.lives(session):
+        last = None
     payload = execute_payload(session, LAST, parameters, attributes)
     size = len(prepared.text) + len(payload)
     together = session.mariadb and session.compression is None and size < LARGE_STATEMENT
+    together = together and (last is None or _PLAIN.match(last.text) is not None)
     if not (together and _is_whole(parameters)):
         yield from _renew(session, prepared, parameters)
         return (yield from _execute(session, prepared, parameters, stream, attributes))
@@ -316,7 +325,7 @@ def prepare_and_execute(
         yield READ
     session.trust_next()
     session.binary = True
-    session.executed = prepared
+    session.executed = prepared if failure is None else last
     try:
         result = yield from read_result(session, stream)
     except err.Error as exc:

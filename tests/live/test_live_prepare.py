@@ -102,6 +102,16 @@ def test_a_server_that_takes_no_more(connect, item, set_global, statements):
     assert conn.execute(FIND, (2,)).fetchone() == ("ink",)
 
 
+def test_a_server_that_takes_no_more_runs_nothing_else(connect, item, set_global, statements):
+    """MariaDB would run the statement prepared last in place of one that it did not take."""
+    conn = connect(prepare="always", autocommit=True)
+    insert = conn.prepare("insert into item (id) values (?)")
+    set_global("max_prepared_stmt_count", statements())
+    assert conn.execute("select name from item where id = %s", (17,)).fetchall() == ()
+    assert item.execute("select count(*) from item").fetchone() == (3,)
+    insert.close()
+
+
 def test_a_cursor_looks_as_ever(connect, item):
     for mode in ("always", "never"):
         conn = connect(prepare=mode, autocommit=True)

@@ -227,6 +227,30 @@ def test_one_write_that_fails(chunk):
     assert statement.lives(session)
 
 
+@pytest.mark.parametrize(
+    ("last", "writes"),
+    [
+        (b"select a, b from t where a = ?", 1), (b"insert into t values (?)", 2),
+        (b"select f(?)", 2), (b"select a from t where a = ? for update", 2), (b"call p", 2),
+        (b"select next value for s", 2), (b"select a from t into @a", 2),
+    ],
+)  # fmt: skip
+def test_one_write_only_behind_what_may_run_again(last, writes):
+    """MariaDB runs it in place of one that max_prepared_stmt_count refuses."""
+    session = ready_session(NEW, **MARIADB)
+    before = live(session, last)
+    line = Line(session, [PREPARED, ANSWER] if writes == 2 else [PREPARED + ANSWER])
+    line.run(prepare_and_execute(session, Prepared(b"select ?"), bound(5)))
+    assert (b"\xff\xff\xff\xff\0\1\0\0\0" in bytes(line.sent)) == (writes == 1)
+    before.close()
+    assert session.last_prepared is not before
+    before = live(session, last)
+    before.close()  # in front of the next command: the server forgets which was the last
+    line = Line(session, [PREPARED + ANSWER])
+    line.run(prepare_and_execute(session, Prepared(b"select ?"), bound(5)))
+    assert b"\xff\xff\xff\xff\0\1\0\0\0" in bytes(line.sent)
+
+
 def test_long_data_goes_in_pieces():
     session = ready_session(NEW)
     statement = live(session, params=2)
