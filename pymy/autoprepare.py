@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import err
+from .protocol.inputtypes import force
 from .protocol.needs import Conversation
 from .protocol.params import LONG_BLOB, UNSIGNED, LongData, bind
 from .protocol.query import query
@@ -104,6 +105,9 @@ def _prepared(
     try:
         values = () if args is None else in_order(marked, args, connection._options.paramstyle)
         parameters = bind(values, connection._context)
+        if forced := any(cursor._input_types):
+            types = cursor._input_types
+            parameters = force(values, parameters, types, connection._context)
         text = connection._encode(marked.text)
     except (TypeError, ValueError, err.Error):
         return None  # the text says it, or knows a form for it
@@ -113,7 +117,7 @@ def _prepared(
         return None  # a syntax error in text
     codes = tuple([code for code, _ in parameters])
     if not session.mariadb and parameters:
-        if LONG_BLOB in codes or any(code & UNSIGNED for code in codes):
+        if not forced and (LONG_BLOB in codes or any(code & UNSIGNED for code in codes)):
             return None  # converted to what stands beside it: bytes even to text
         # what was compared as a number once stays one for that statement
         key = (*key, codes)

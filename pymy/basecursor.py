@@ -13,6 +13,7 @@ from .constants import CR
 from .procedures import Call, out_params, read_ahead
 from .protocol.bulk import execute_each
 from .protocol.columns import Column
+from .protocol.inputtypes import wanted
 from .protocol.needs import Conversation
 from .protocol.query import discard, fetch_batch, next_result, query
 from .protocol.result import Description, Result
@@ -52,6 +53,7 @@ class BaseCursor(err.Classes, Generic[Conn, Row]):
         self.warning_count = 0
         #: The values of a prepared CALL's OUT and INOUT parameters, once its results were read.
         self.out_params: tuple[Any, ...] | None = None
+        self._input_types: tuple[int | None, ...] = ()
         self._ahead: deque[Result | err.Error] = deque()
         self._sent: str | bytes | Sent | None = None
         self._result: Result | None = None
@@ -299,7 +301,16 @@ class BaseCursor(err.Classes, Generic[Conn, Row]):
         self.rownumber = place
 
     def setinputsizes(self, *args: Any) -> None:
-        """Do nothing: parameters are written by their own types (PEP 249 allows it)."""
+        """Say which types the parameters of ``execute()`` have, until this is called again.
+
+        It counts where the statement is prepared (see the option ``prepare``) and never in text.
+
+        args: an entry for each parameter, or one sequence of them: ``STRING``, ``BINARY``,
+            ``NUMBER``, ``DATE``, ``TIME``, ``DATETIME``, or a ``FieldType``; None and a length
+            leave the type to the value. What has no such form goes as it would without.
+        """
+        sizes = args[0] if len(args) == 1 and isinstance(args[0], (list, tuple)) else args
+        self._input_types = tuple(map(wanted, sizes))
 
     def setoutputsizes(self, *args: Any) -> None:
         """Do nothing: columns of any size are read whole."""

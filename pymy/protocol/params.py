@@ -120,7 +120,7 @@ def _float(value: Any, context: LiteralContext) -> Parameter:
 def _decimal(value: Any, context: LiteralContext) -> Parameter:
     text = context.write(value)
     if "E" in text:  # beyond what a DECIMAL holds, text has a DOUBLE too
-        return DOUBLE, struct.pack("<d", float(text))
+        return _float(float(text), context)
     return NEWDECIMAL, lenenc_bytes(text.encode())
 
 
