@@ -190,9 +190,16 @@ class BaseStatement(err.Classes, Generic[Conn, Row]):
         if prepared.lives(connection._session):
             check_count(prepared, len(parameters))
         connection._catch_up()
-        result = yield from open_cursor(
-            connection._session, prepared, parameters, attributes=connection.query_attributes
-        )
+        session = connection._session
+        try:
+            result = yield from open_cursor(
+                session, prepared, parameters, attributes=connection.query_attributes
+            )
+            if session.abandoned:  # nobody gets it
+                raise session.canceled()
+        except BaseException:
+            prepared.close()
+            raise
         cursor._take(connection, result)
 
     def _executing_many(self, rows: Iterable[Any]) -> Conversation[int]:
