@@ -207,10 +207,13 @@ def test_a_row_that_does_not_fit(table, row, kind, mode):
     assert table.load_rows("t", ROWS) == 1000
 
 
-def test_duplicates(table):
+def test_duplicates(table, kind, way):
     table.query("insert into t values (7, 'was there')")
     error = failing(table, ROWS, pymy.IntegrityError)
-    assert error.errno == ER.DUP_ENTRY
+    if kind == "mysql56" and way == "file":  # it skips them without a word
+        assert "took 999 of 1000 rows" in error.message
+    else:
+        assert error.errno == ER.DUP_ENTRY
     assert content(table) == [(7, "was there")]
 
 
