@@ -179,6 +179,15 @@ def test_a_row_the_server_will_not_take(connect, set_global):
     assert conn.execute("select count(*) from w").fetchone() == (200,)
 
 
+@pytest.mark.parametrize("found", [True, False])
+@pytest.mark.parametrize("results", [True, False])
+def test_rows_that_stay_as_they_are(connect, table, found, results):
+    conn = connect(autocommit=True, client_found_rows=found)
+    cursor = conn.cursor()
+    same = [("r0", 0), ("new", 1), ("r2", 2), ("none", 99)]
+    assert cursor.executemany(UPDATE, same, results=results) == (3 if found else 1)
+
+
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_few_rows(table, count):
     cursor = table.cursor()
