@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pymy import err
-from pymy.constants import CLIENT, COMMAND, ER
+from pymy.constants import CLIENT, COMMAND
 from pymy.protocol.attributes import Attributes
 from pymy.protocol.needs import Conversation
 from pymy.protocol.params import NULL, VAR_STRING, LongData, NoParameter, bind
@@ -46,7 +46,8 @@ INDICATORS = {"DEFAULT": b"\2", "IGNORE": b"\3"}
 _HEAD = struct.Struct("<IH")
 # To PREPARE, and to a statement that is prepared and cannot be bulk; nothing has run.
 _UNSUPPORTED = 1295
-_FORGOTTEN = frozenset({ER.NEED_REPREPARE, ER.UNKNOWN_STMT_HANDLER})
+# UNKNOWN_STMT_HANDLER, NEED_REPREPARE: as numbers, since ER is a large table
+_FORGOTTEN = frozenset({1243, 1615})
 
 
 class RowResult(NamedTuple):

@@ -60,14 +60,16 @@ def test_a_server_without_bulk(connect, table, monkeypatch):
     assert questions(conn) - before - 1 == 2 + SWITCHES
 
 
-def test_prepared_statements_are_closed(table):
-    cursor = table.cursor()
+def test_prepared_statements_are_closed(connect, table):
+    conn = connect(autocommit=True, prepare="never")
     for _ in range(3):
-        cursor.executemany(UPDATE, [("x", 0), ("y", 1)])
-    table.query("select 1")
-    status = "show session status like 'Com_stmt_close'"
-    prepared = "show session status like 'Com_stmt_prepare'"
-    assert table.execute(status).fetchone()[1] == table.execute(prepared).fetchone()[1]
+        conn.cursor().executemany(UPDATE, [("x", 0), ("y", 1)])
+    conn.ping()
+    counts = {
+        name: int(conn.execute(f"show session status like 'Com_stmt_{name}'").fetchone()[1])
+        for name in ("prepare", "close")
+    }
+    assert counts["prepare"] == counts["close"] == (3 if conn.is_mariadb else 0)
 
 
 class Colour(enum.Enum):
@@ -177,6 +179,15 @@ def test_a_row_the_server_will_not_take(connect, set_global):
         conn.cursor().executemany("insert into w set a = %s", rows)
     assert caught.value.row_index == 200
     assert conn.execute("select count(*) from w").fetchone() == (200,)
+
+
+@pytest.mark.parametrize("found", [True, False])
+@pytest.mark.parametrize("results", [True, False])
+def test_rows_that_stay_as_they_are(connect, table, found, results):
+    conn = connect(autocommit=True, client_found_rows=found)
+    cursor = conn.cursor()
+    same = [("r0", 0), ("new", 1), ("r2", 2), ("none", 99)]
+    assert cursor.executemany(UPDATE, same, results=results) == (3 if found else 1)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import array
+import asyncio
 import datetime
 import decimal
 import enum
+import itertools
 import tracemalloc
 import uuid
 
 import pytest
 
 import pymy
+import pymy.aio
 from pymy.constants import CR, ER
 from pymy.sql import Raw
 
@@ -204,10 +207,13 @@ def test_a_row_that_does_not_fit(table, row, kind, mode):
     assert table.load_rows("t", ROWS) == 1000
 
 
-def test_duplicates(table):
+def test_duplicates(table, kind, way):
     table.query("insert into t values (7, 'was there')")
     error = failing(table, ROWS, pymy.IntegrityError)
-    assert error.errno == ER.DUP_ENTRY
+    if kind == "mysql56" and way == "file":  # it skips them without a word
+        assert "took 999 of 1000 rows" in error.message
+    else:
+        assert error.errno == ER.DUP_ENTRY
     assert content(table) == [(7, "was there")]
 
 
@@ -375,3 +381,26 @@ def test_files_that_are_allowed_go_on(connect, table, way, tmp_path):
         assert conn.execute(f"load data local infile '{path}' into table t").rowcount == 1
         assert content(conn)[-1] == (5000, "from a file")
     assert conn.load_rows("t", [(6000, "x")]) == 1
+
+
+def test_cancelled_in_the_middle(run, dsn, server):
+    """The connection is closed, and the server rolls back."""
+
+    async def endless():
+        for n in itertools.count():
+            yield (n, "x" * 30)
+            if n > 10_000:
+                await asyncio.sleep(0.01)
+
+    async def main():
+        conn = await pymy.aio.connect(dsn, autocommit=True)
+        await conn.query("create table t (a int primary key, b varchar(30)) engine=innodb")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(conn.load_rows("t", endless()), 0.5)
+        assert not conn.open
+        async with pymy.aio.connect(dsn) as other:
+            await other.query("set session lock_wait_timeout=30")
+            cursor = await other.execute("select count(*) from t for update")
+            assert await cursor.fetchone() == (0,)
+
+    run(main())

@@ -17,7 +17,7 @@ TOO_LONG = "x" * 50
 
 @pytest.fixture
 def table(connect):
-    conn = connect(autocommit=True)
+    conn = connect(autocommit=True, sql_mode="STRICT_TRANS_TABLES")
     conn.query("create table t (a int primary key, b varchar(9) not null) engine=innodb")
     return conn
 

@@ -261,3 +261,59 @@ def test_files_of_abandoned_results_are_asked_for_too() -> None:
     line.run(discard(session))
     assert session.state is State.READY
     assert Need.FILE in line.needs
+
+
+OWN = b"LOAD DATA LOCAL INFILE 'own' INTO TABLE t"
+
+
+def offering(sql: bytes, asked: bytes, *after: bytes) -> tuple[Line, Any]:
+    """load_rows(): local files are off, one name is good for one statement."""
+    session = ready_session(files_allowed=False)
+    session.own_file = b"own"
+    line = Line(session, [framed(b"\xfb" + asked), *after], files=[b"rows"])
+    return line, query(session, sql)
+
+
+def test_p90_rows_go_under_their_own_name() -> None:
+    line, conversation = offering(OWN, b"own", framed(ok(2), 4))
+    assert line.run(conversation).affected_rows == 2
+    assert content(line) == [b"rows", b""]
+
+
+@pytest.mark.parametrize(
+    ("sql", "asked"), [(OWN, b"/etc/passwd"), (OWN, b"own2"), (b"SELECT 1", b"own"), (LOAD, b"own")]
+)
+def test_p90_rows_are_not_given_for_another_name(sql: bytes, asked: bytes) -> None:
+    line, conversation = offering(sql, asked, framed(ok(), 3))
+    with pytest.raises(err.OperationalError, match="local file"):
+        line.run(conversation)
+    assert content(line) == [b""]
+    assert line.session.state is State.READY
+
+
+def test_p90_rows_are_given_once() -> None:
+    """A server that asks again, for a result it adds, gets nothing."""
+    answer = framed(ok(2, status=MORE), 4) + framed(b"\xfbown", 5)
+    line, conversation = offering(OWN, b"own", answer, framed(ok(), 7))
+    session = line.session
+    line.run(conversation)
+    with pytest.raises(err.OperationalError, match="local file"):
+        line.run(next_result(session))
+    assert content(line) == [b"rows", b"", b""]
+
+
+def test_a_new_file_begins_anew() -> None:
+    """What an earlier file had left, since the server answered early, is not in it."""
+    line = loading(framed(ok(), 3))
+    line.session.pieces = iter([b"of an earlier file"])
+    seen = []
+    line.files = [b""]
+    original = line.session.resume
+
+    def resume(answer: Any = None) -> Any:
+        seen.append(line.session.pieces)
+        return original(answer)
+
+    line.session.resume = resume  # type: ignore[method-assign]
+    line.run(query(line.session, LOAD))
+    assert seen[-1] is None
