@@ -59,6 +59,9 @@ class Recorder:
             elif need is Need.TLS:
                 self.sock = build_context(self.options).wrap_socket(self.sock)
                 need = session.resume()
+            elif session.upload is not None:
+                session.pieces = session.pieces or session.upload.pieces()
+                need = session.resume(next(session.pieces, b""))
             else:
                 need = session.resume(self.files.pop(0) if self.files else b"")
         return session.result()
