@@ -333,7 +333,8 @@ class ManyRows:
         """Write each row; the SQL mode may change by what runs in between."""
         connection = self.connection
         style, encoding = connection._options.paramstyle, connection.encoding
-        context = None
+        context = connection._context
+        write = row_formatter(sql, context, style)
         for row in rows:
             if connection._context is not context:
                 context = connection._context

@@ -77,8 +77,9 @@ class Checkout(AbstractAsyncContextManager["PooledConnection[Row]"], Generic[Row
 
     async def __aenter__(self) -> PooledConnection[Row]:
         pool, (dsn, timeout, wait) = self._pool, self._how
-        self._conn = pool._borrow(dsn, timeout) or await pool._acquire(dsn, timeout, wait)
-        return self._conn
+        conn = pool._borrow(dsn, timeout) or await pool._acquire(dsn, timeout, wait)
+        self._conn = conn
+        return conn
 
     async def __aexit__(self, *exc_info: object) -> None:
         conn, self._conn = self._conn, None
