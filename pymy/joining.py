@@ -24,8 +24,9 @@ _PLAIN = frozenset(
     }
 )  # fmt: skip
 _GIVES_NO_ROWS = re.compile(r"\s*(?:UPDATE|DELETE|INSERT|REPLACE|CALL|DO)\b", re.IGNORECASE)
-# What another statement cannot stand behind, and what gives rows.
-_NOT_JOINED = re.compile(r";|--|#|/\*|\bRETURNING\b", re.IGNORECASE)
+# What another statement cannot stand behind, what gives rows, and what would end elsewhere in the
+# other SQL mode, should the server lie about it.
+_NOT_JOINED = re.compile(r";|--|#|/\*|\\|\bRETURNING\b", re.IGNORECASE)
 
 
 def joining(connection: BaseConnection, sql: str) -> Callable[[Any], bool] | None:
@@ -51,4 +52,6 @@ def joining(connection: BaseConnection, sql: str) -> Callable[[Any], bool] | Non
 
 def _is_plain(row: Any) -> bool:
     values = row.values() if isinstance(row, Mapping) else row
+    if not isinstance(row, (Mapping, tuple, list)):
+        values = (row,)
     return all(type(value) in _PLAIN for value in values)

@@ -54,7 +54,7 @@ CAUTIOUS = 64 * 1024
 MOST = 1024000
 # SQLSTATE classes of errors that one row's values are the reason of.
 _OF_A_ROW = frozenset({"22", "23"})
-_AT_ROW = re.compile(r" at row (\d+)\Z")
+_AT_ROW = re.compile(r" at row (\d{1,9})\Z")
 _BULK = re.compile(rf"{SPACE}(?:INSERT|REPLACE|UPDATE|DELETE)\b", re.IGNORECASE | re.DOTALL)
 _INSERTS = re.compile(rf"{SPACE}(?:INSERT|REPLACE)\b", re.IGNORECASE | re.DOTALL)
 _RETURNING = re.compile(r"\bRETURNING\b", re.IGNORECASE)
@@ -112,7 +112,10 @@ def named(session: Session, rows: Counted, sql: str, exc: err.Error) -> Conversa
     also of those that have no such words. What runs row by row has failed in "row 1" always.
     """
     sent = rows.sent
-    if exc is rows.failure or exc.row_index is not None or not sent:
+    if exc is rows.failure:
+        session.not_ours = exc  # of another connection perhaps: it says nothing of this one
+        return
+    if exc.row_index is not None or not sent:
         return
     exc.row_range = sent
     number = 1 if len(sent) == 1 else 0
@@ -228,10 +231,15 @@ class Room:
                 if not fits:
                     rows.put_back([row])
                     break
-                held.append(row)
+                held.append(_kept(row))
             if not held:
                 return
             yield batch, held
+
+
+def _kept(row: Any) -> Any:
+    """Return what stays the same when its source uses one list or dict again and again."""
+    return tuple(row) if isinstance(row, list) else dict(row) if isinstance(row, dict) else row
 
 
 class ManyRows:

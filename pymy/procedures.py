@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from . import err
-from .constants import FLAG
+from .constants import CR, FLAG
 from .protocol.needs import Conversation
 from .protocol.query import next_result, query
 from .protocol.result import Result
@@ -48,6 +48,10 @@ class Call:
         """
         text = connection._encode(f"SELECT {self.names}")
         result = yield from query(connection._session, text, attributes=connection.query_attributes)
+        if not result.rows or len(result.rows[0]) != len(self.args):
+            raise err.ProtocolError(
+                CR.CR_MALFORMED_PACKET, "The server did not give the parameters back"
+            )
         values = [
             before if self._is_same(before, literal, after) else after
             for before, literal, after in zip(self.args, self.literals, result.rows[0], strict=True)

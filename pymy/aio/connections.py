@@ -187,7 +187,7 @@ class Connection(Commands, Generic[Row]):
         if transport is None and self._session.state is CONNECTING:
             return err.InterfaceError(
                 CR.CR_SERVER_GONE_ERROR,
-                "Not connected: await pymy.aio.connect(...)",
+                "Not connected: await it, or call connect() first",
                 sent=False,
             )
         return self._session.unusable()

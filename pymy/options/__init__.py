@@ -291,7 +291,9 @@ def _from_call(
     if twice:
         raise TypeError(f"connect() got {twice[0]!r} by position and by keyword")
     gathered, lasts = gather(dsn, {**named, **given}, elsewhere=elsewhere)
-    return Options(**gathered), lasts
+    options = Options(**gathered)
+    # a URL's mappings are one object, which a program may change
+    return options, lasts and not (options.session_variables or options.connection_attributes)
 
 
 FIELDS = {spec.name: spec for spec in dataclasses.fields(Options)}

@@ -34,6 +34,7 @@ from pymy.protocol.result import Result
 from pymy.protocol.session import Session
 from pymy.protocol.statementcache import TEXT_REMAINS
 from pymy.protocol.statements import Prepared, check_count, prepare
+from pymy.protocol.wire import malformed
 from pymy.sql import LiteralContext, Raw
 
 COM_STMT_BULK_EXECUTE = int(COMMAND.COM_STMT_BULK_EXECUTE)
@@ -48,6 +49,8 @@ _HEAD = struct.Struct("<IH")
 _UNSUPPORTED = 1295
 # UNKNOWN_STMT_HANDLER, NEED_REPREPARE: as numbers, since ER is a large table
 _FORGOTTEN = frozenset({1243, 1615})
+# The SQLSTATE of these; a SIGNAL of a trigger, behind rows that have run, has one of its own.
+GENUINE = "HY000"
 
 
 class RowResult(NamedTuple):
@@ -83,6 +86,8 @@ class Tally:
     def add_units(self, result: Result) -> None:
         """Take the rows of unit results, and an OK in their place."""
         assert self.results is not None
+        if any(tuple(map(type, row)) != (int, int) for row in result.rows):
+            raise malformed("no results of single rows", repr(result.rows[:1]).encode())
         units = [RowResult(*row) for row in result.rows]
         self.results += units
         last = max((unit.insert_id for unit in units), default=0)
@@ -201,6 +206,8 @@ def execute_batch(
     try:
         yield from _execute_batch(session, prepared, batch, tally)
     except err.Error as exc:
+        if exc.sqlstate != GENUINE:
+            raise
         if exc.errno == _UNSUPPORTED:
             prepared.bulk = False
             return False
@@ -231,6 +238,8 @@ def _execute_batch(
         yield from check_size(session, len(payload))
     yield from begin(session)
     session.binary = True
+    if not units:  # whose columns are the server's own, and come each time
+        session.executed = prepared
     session.keep_statement(prepared.text)
     session.command(COM_STMT_BULK_EXECUTE, payload)
     with servers_values(session):

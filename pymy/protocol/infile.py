@@ -79,7 +79,7 @@ def _answered(session: Session) -> bool:
 
 def _refusal(session: Session, name: bytes, own: bytes) -> err.Error | None:
     shown = name[:200].decode("utf-8", "replace")
-    if not session.files_allowed and name != own:
+    if not session.files_allowed and not (own and name == own):
         return err.OperationalError(
             CR.CR_LOAD_DATA_LOCAL_INFILE_REJECTED,
             f"The server asks for the local file {shown!r}, but local files are switched off. "

@@ -17,10 +17,18 @@ from functools import partial
 
 from pymy import err
 from pymy.constants import COMMAND, ER
+from pymy.protocol.attributes import attribute_block
 from pymy.protocol.commands import option, read_option
 from pymy.protocol.needs import Conversation
-from pymy.protocol.pipelining import WINDOW, Command, query_command, run_together
-from pymy.protocol.query import discard, next_result, query, read_result
+from pymy.protocol.pipelining import WINDOW, Command, run_together
+from pymy.protocol.query import (
+    COM_QUERY,
+    QUERY_ATTRIBUTES,
+    discard,
+    next_result,
+    query,
+    read_result,
+)
 from pymy.protocol.result import Result
 from pymy.protocol.session import Session
 
@@ -86,9 +94,10 @@ def _run(
 ) -> Conversation[None]:
     if len(texts) == 1:
         return (yield from _each(session, texts, took, failed))
-    text = query_command(session, b";".join(texts))
+    sql = b";".join(texts)
+    block = attribute_block(None) if session.capabilities & QUERY_ATTRIBUTES else b""
     taken: list[Result] = []
-    text.answer = partial(_read, session, taken)
+    text = Command(COM_QUERY, block + sql, partial(_read, session, taken), sql)
     on, off = _switch(session, True), _switch(session, False)
     commands = (text,) if session.multi_statements else (on, text, off)
     try:
@@ -97,9 +106,11 @@ def _run(
         for result in taken:
             took(result)
     if text.error is not None:
-        # A server that takes one statement at a time has not run any.
-        refused = on.error is not None or text.error.errno == ER.PARSE_ERROR
-        if not (refused and not taken):
+        # A server that takes one statement at a time has not run any; but from within a procedure,
+        # which may have done something before, the error is the same.
+        calls = texts[0].lstrip()[:4].upper() == b"CALL"
+        refused = text.error.errno == ER.PARSE_ERROR and (on.error is not None or not calls)
+        if not refused or taken:
             failed(texts[min(len(taken), len(texts) - 1)])
             raise text.error
         yield from _each(session, texts, took, failed)

@@ -158,8 +158,9 @@ def ask_limit(session: Session) -> Conversation[None]:
     before = session.bytes_sent  # of earlier statements of the same call
     with servers_values(session):
         result = yield from query(session, b"SELECT @@max_allowed_packet")
-    if result.rows:
-        session.server_limit = int(result.rows[0][0])
+    limit = result.rows[0][0] if result.rows else None
+    if isinstance(limit, int) and limit > 0:
+        session.server_limit = limit
     session.bytes_sent = before
 
 

@@ -25,6 +25,7 @@ from pymy.protocol.result import Result
 from pymy.protocol.rows import Row
 from pymy.protocol.session import Session
 from pymy.protocol.statements import Prepared, execute
+from pymy.protocol.wire import malformed
 
 COM_STMT_FETCH = int(COMMAND.COM_STMT_FETCH)
 LAST_ROW_SENT = int(SERVER_STATUS.SERVER_STATUS_LAST_ROW_SENT)
@@ -96,6 +97,8 @@ def fetch(
             raise
         result.failure = exc  # the rows before it first
         return batch.rows
+    if len(batch.rows) > count:
+        raise malformed(f"{len(batch.rows)} rows, of which {count} were asked for", b"")
     result.ok = batch.ok
     result.unread = bool(batch.rows) and not batch.ok.status & LAST_ROW_SENT
     if session.abandoned:

@@ -316,7 +316,7 @@ def test_executemany_sends_nothing_more():
         greet(), login(), query("update 1"), ok(affected=1), query("update 2"), wait(killed),
         ok(affected=1), query("DO SLEEP(0)"), ok(), *AFTERWARDS,
     ).then(*side(do(killed.set), ok(), expect(QUIT))) as server:  # fmt: skip
-        conn = server.connect(read_timeout=0.2)
+        conn = server.connect(read_timeout=0.2, pipelining=False)
         with pytest.raises(pymy.OperationalError, match="read_timeout"):
             conn.cursor().executemany("update %s", [(1,), (2,), (3,), (4,)])
         works(conn)

@@ -152,3 +152,49 @@ def test_a_transaction(connect, table):
     conn.cursor().executemany(CHANGE, [("x", 1), ("y", 2)])
     conn.rollback()
     assert content(table)[1] == (1, "")
+
+
+def test_words_among_the_values(table):
+    """LOCAL in a value makes no LOAD DATA LOCAL of the text."""
+    rows = [("local", 1), ("load data local infile", 2), ("x", 3)]
+    cursor = table.cursor()
+    assert cursor.executemany(CHANGE, rows) == cursor.rowcount == 3
+    assert content(table) == ((0, ""), (1, rows[0][0]), (2, rows[1][0]), (3, "x"), (4, ""))
+    with pytest.raises(pymy.ProgrammingError):
+        table.query("select 1; select 2")
+
+
+def test_an_error_from_within_a_procedure_runs_nothing_twice(table):
+    table.query(
+        "create procedure p(x int) begin insert into t values (2000 + x, ''); commit; "
+        "signal sqlstate '42000' set mysql_errno = 1064; end"
+    )
+    with pytest.raises(pymy.ProgrammingError):
+        table.cursor().executemany("call p(%s)", [(1,), (2,), (3,)])
+    assert content(table, "a > 1000") == ((2001, ""),)
+
+
+def test_scalar_rows(table):
+    assert table.cursor().executemany("delete from t where a = %s", [0, 1]) == 2
+
+
+def test_a_list_that_is_used_again(table, set_global):
+    def rows():
+        row = ["", 0]
+        for number in range(5):
+            row[:] = f"v{number}", number
+            yield row
+
+    set_global("max_prepared_stmt_count", 0)
+    assert table.cursor().executemany(CHANGE, rows()) == 5
+    assert content(table) == tuple((n, f"v{n}") for n in range(5))
+
+
+def test_another_connections_error_leaves_this_one(table, connect):
+    def rows():
+        yield "x", 1
+        raise pymy.OperationalError(2013, "another one's", fatal=True)
+
+    with pytest.raises(pymy.OperationalError, match="another one's"):
+        table.cursor().executemany(CHANGE, rows())
+    assert table.execute("select 1").fetchone() == (1,)

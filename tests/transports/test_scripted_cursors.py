@@ -179,7 +179,7 @@ def test_executemany_sums_and_stops_at_an_error():
         greet(), login(), query(insert), ok(affected=1), query(insert), ok(affected=2),
         query(insert), err(1062, "Duplicate entry", "23000"), *WORKS,
     ) as server:  # fmt: skip
-        conn = server.connect()
+        conn = server.connect(pipelining=False)
         cursor = conn.cursor()
         assert cursor.executemany("UPDATE t SET a = %s", [(1,), (2,)]) == 3
         with pytest.raises(pymy.IntegrityError, match="Duplicate"):
