@@ -123,7 +123,8 @@ def named(session: Session, rows: Counted, sql: str, exc: err.Error) -> Conversa
         elif (exc.sqlstate or "")[:2] in _OF_A_ROW and _tells_rows(session):
             with suppress(err.Error, ValueError, TypeError), servers_values(session):
                 yield from query(session, b"GET DIAGNOSTICS CONDITION 1 @_pymy_row=ROW_NUMBER")
-                number = int((yield from query(session, b"SELECT @_pymy_row")).rows[0][0])
+                row = yield from query(session, b"SELECT @_pymy_row,@_pymy_row:=NULL")
+                number = int(row.rows[0][0])
     if 0 < number <= len(sent):
         at_row(exc, sent[number - 1])
 
