@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 CAUTIOUS = 64 * 1024
 # What goes out at once afterwards.
 MOST = 1024000
+# Batches of one row, one behind the other, that are not worth being in bulk.
+LONELY = 3
 # SQLSTATE classes of errors that one row's values are the reason of.
 _OF_A_ROW = frozenset({"22", "23"})
 _AT_ROW = re.compile(r" at row (\d+)\Z")
@@ -205,10 +207,12 @@ class Room:
         """Run a statement with many rows at once, as far as that goes.
 
         What is left in ``rows`` then cannot go in bulk: a single row, one that cannot be written,
-        or all where the server refuses the statement.
+        all where the server refuses the statement; or it gains nothing, as types alternate.
         """
+        lonely = 0
         for batch, held in self._batches(rows, write):
-            if rows.ended and rows.taken == 1:
+            lonely = lonely + 1 if len(held) == 1 else 0
+            if lonely > LONELY or (rows.ended and rows.taken == 1):
                 return rows.put_back(held)
             rows.sent = range(rows.taken - len(held), rows.taken)
             note(held[-1])
@@ -252,6 +256,9 @@ class ManyRows:
 
     def run(self, rows: Rows) -> Conversation[None]:
         way = choose(self.connection, self.sql, results=self.tally.results is not None)
+        self.tally.gather = isinstance(way, SplitValues) or (
+            _BULK.match(self.sql) is not None and _RETURNING.search(self.sql) is not None
+        )
         try:
             if isinstance(way, SplitValues):
                 yield from self._rewritten(rows, way)
@@ -272,12 +279,11 @@ class ManyRows:
 
     def _rewritten(self, rows: Rows, split: SplitValues) -> Conversation[None]:
         session, connection = self.session, self.connection
-        self.tally.gather = True
         written = self._written(rows, split.row)
         for statement in batches(split.prefix, written, split.suffix, self._room.left):
             # the row that did not fit is taken already
             rows.sent = range(rows.sent.stop, rows.taken - (not rows.ended))
-            self.cursor._sent = statement
+            self._note(statement)
             yield from execute_one(
                 session, statement, self.tally, attributes=connection.query_attributes
             )
@@ -298,11 +304,18 @@ class ManyRows:
 
     def _joined(self, rows: Rows, joins: Callable[[Any], bool]) -> Conversation[None]:
         done = rows.taken
+        unwritten: Exception | None = None
 
         def statements() -> Iterator[tuple[bytes, bool]]:
-            for statement in self._written(rows, self.sql):
-                note(statement)
-                yield statement, joins(self._row)
+            nonlocal unwritten
+            try:
+                for statement in self._written(rows, self.sql):
+                    self._note(statement)
+                    yield statement, joins(self._row)
+            except Exception as exc:
+                if exc is rows.failure:
+                    raise
+                unwritten = exc  # the end of them: those before it run
 
         def took(result: Result) -> None:
             nonlocal done
@@ -310,11 +323,11 @@ class ManyRows:
             done += 1
             rows.sent = range(done, done + 1)
 
-        def note(statement: bytes) -> None:
-            self.cursor._sent = statement
-
         rows.sent = range(done, done + 1)
-        yield from execute_joined(self.session, statements(), took, note)
+        yield from execute_joined(self.session, statements(), took, self._note)
+        if unwritten is not None:
+            self.session.not_ours = unwritten
+            raise unwritten
 
     def _each(self, rows: Rows) -> Conversation[None]:
         yield from execute_each(
@@ -327,8 +340,12 @@ class ManyRows:
     def _noted(self, rows: Rows) -> Iterator[bytes]:
         for statement in self._written(rows, self.sql):
             rows.sent = range(rows.taken - 1, rows.taken)
-            self.cursor._sent = statement
+            self._note(statement)
             yield statement
+
+    def _note(self, statement: bytes) -> None:
+        # bytes written raw are surrogates in text
+        self.cursor._sent = statement.decode(self.connection.encoding, "surrogateescape")
 
     def _written(self, rows: Rows, sql: str) -> Iterator[bytes]:
         """Write each row; the SQL mode may change by what runs in between."""

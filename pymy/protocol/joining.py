@@ -43,23 +43,20 @@ def execute_joined(
     statements: each of them with whether it may stand beside others.
 
     The first error ends it: so many statements have run as results were taken. What the iterator
-    raises comes out when those before have run.
+    raises ends it too, and those that waited to go together are not sent.
     """
     room = min(LONGEST, session.largest_command - 1)
     batch: list[bytes] = []
     size = 0
     while True:
-        failure = None
         try:
             text, joins = next(statements, (b"", False))
         except Exception as exc:
-            text, joins, failure = b"", False, exc
+            session.not_ours = exc
+            raise
         if batch and (not joins or size + len(text) > room):
             yield from _run(session, batch, took, failed)
             batch, size = [], 0
-        if failure is not None:
-            session.not_ours = failure
-            raise failure
         if not text:
             return
         if joins and len(text) < room:

@@ -114,6 +114,22 @@ def test_errors_of_the_rows_own_source(table):
     assert 0 < len(keys(table)) < 10
 
 
+@pytest.mark.parametrize("sql", [INSERT, INSERT_SET, UPDATE])
+@pytest.mark.parametrize("kind", [ZeroDivisionError, pymy.OperationalError])
+def test_rows_that_waited_when_their_source_raised(table, sql, kind):
+    """One meaning for all ways: they are not sent."""
+    table.execute("insert into t values (100, 'x')")
+
+    def rows():
+        yield from [("y", 100)] * 3 if sql is UPDATE else rows_with(-1, None)
+        raise kind
+
+    cursor = table.cursor()
+    with pytest.raises(kind):
+        cursor.executemany(sql, rows())
+    assert table.execute("select * from t").fetchall() == ((100, "x"),)
+
+
 def test_errors_of_all_rows(table):
     error = failed(table, "insert into nowhere (a, b) values (%s, %s)", rows_with(-1, None))
     assert error.row_index is None
