@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +72,12 @@ class Counted:
         #: What their source raised, which is not about any of them.
         self.failure: BaseException | None = None
 
+    def place(self, exc: err.Error) -> None:
+        """Give an error the range of its rows, and the index if there is only one."""
+        exc.row_range = self.sent or None
+        if len(self.sent) == 1:
+            at_row(exc, self.sent[0])
+
 
 class Rows(Counted):
     """The caller's rows."""
@@ -107,6 +113,16 @@ class Rows(Counted):
         self.ended = False
 
 
+@contextmanager
+def counting(session: Session, rows: Counted) -> Iterator[None]:
+    """Have a time-out, which is raised while the call's own steps rest, find the rows."""
+    session.counted = rows
+    try:
+        yield
+    finally:
+        session.counted = None
+
+
 def named(session: Session, rows: Counted, sql: str, exc: err.Error) -> Conversation[None]:
     """Give an error the index of its row, as far as that is known.
 
@@ -116,9 +132,9 @@ def named(session: Session, rows: Counted, sql: str, exc: err.Error) -> Conversa
     sent = rows.sent
     if exc is rows.failure or exc.row_index is not None or not sent:
         return
-    exc.row_range = sent
-    number = 1 if len(sent) == 1 else 0
-    if not number and _INSERTS.match(sql) is not None:
+    rows.place(exc)
+    number = 0
+    if len(sent) > 1 and _INSERTS.match(sql) is not None:
         told = at_number(exc.message)
         if told is not None:
             number = told
@@ -321,10 +337,15 @@ class ManyRows:
             nonlocal done
             self.tally.add(result)
             done += 1
-            rows.sent = range(done, done + 1)
 
-        rows.sent = range(done, done + 1)
-        yield from execute_joined(self.session, statements(), took, self._note)
+        def failed(statement: bytes) -> None:
+            self._note(statement)
+            going(1)
+
+        def going(count: int) -> None:
+            rows.sent = range(done, done + count)
+
+        yield from execute_joined(self.session, statements(), took, failed, going)
         if unwritten is not None:
             self.session.not_ours = unwritten
             raise unwritten
@@ -383,5 +404,6 @@ def executing_many(
     first = list(islice(rows, 1))
     if first:
         rows.put_back(first)
-        yield from ManyRows(cursor, connection, sql, tally).run(rows)
+        with counting(connection._session, rows):
+            yield from ManyRows(cursor, connection, sql, tally).run(rows)
     return tally

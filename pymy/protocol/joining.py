@@ -28,17 +28,21 @@ from pymy.protocol.session import Session
 LONGEST = WINDOW - 64
 
 Took = Callable[[Result], object]
+Failed = Callable[[bytes], object]
+Going = Callable[[int], object]
 
 
 def execute_joined(
     session: Session,
     statements: Iterator[tuple[bytes, bool]],
     took: Took,
-    failed: Callable[[bytes], object] = lambda text: None,
+    failed: Failed = lambda text: None,
+    going: Going = lambda count: None,
 ) -> Conversation[None]:
     """Run statements that give no rows, or CALL; ``took`` gets the first result of each.
 
-    ``failed`` gets the one that failed, which is not the last that was made.
+    ``going`` gets how many go out together, ``failed`` the one that failed, which is not the last
+    that was made.
 
     statements: each of them with whether it may stand beside others.
 
@@ -55,7 +59,7 @@ def execute_joined(
             session.not_ours = exc
             raise
         if batch and (not joins or size + len(text) > room):
-            yield from _run(session, batch, took, failed)
+            yield from _run(session, batch, took, failed, going)
             batch, size = [], 0
         if not text:
             return
@@ -63,13 +67,14 @@ def execute_joined(
             batch.append(text)
             size += len(text) + 1
         else:
-            yield from _each(session, [text], took, failed)
+            yield from _each(session, [text], took, failed, going)
 
 
 def _each(
-    session: Session, texts: list[bytes], took: Took, failed: Callable[[bytes], object]
+    session: Session, texts: list[bytes], took: Took, failed: Failed, going: Going
 ) -> Conversation[None]:
     for text in texts:
+        going(1)
         try:
             took((yield from query(session, text)))
             yield from discard(session)
@@ -79,14 +84,15 @@ def _each(
 
 
 def _run(
-    session: Session, texts: list[bytes], took: Took, failed: Callable[[bytes], object]
+    session: Session, texts: list[bytes], took: Took, failed: Failed, going: Going
 ) -> Conversation[None]:
     if len(texts) == 1:
-        return (yield from _each(session, texts, took, failed))
+        return (yield from _each(session, texts, took, failed, going))
     text = query_command(session, b";".join(texts))
     taken: list[Result] = []
     text.answer = partial(_read, session, taken)
     on, off = _switch(session, True), _switch(session, False)
+    going(len(texts))
     commands = (text,) if session.multi_statements else (on, text, off)
     try:
         yield from run_together(session, commands, session.ways)
@@ -99,7 +105,7 @@ def _run(
         if not (refused and not taken):
             failed(texts[min(len(taken), len(texts) - 1)])
             raise text.error
-        yield from _each(session, texts, took, failed)
+        yield from _each(session, texts, took, failed, going)
     if off.error is not None:
         raise off.error
 

@@ -128,6 +128,7 @@ def test_a_time_out(table, connect):
         query = "update t set b = 'x' where a = %s and sleep(%s) = 0"
         conn.cursor().executemany(query, [(1, 0), (2, 20), (3, 0), (4, 0)])
     assert caught.value.errno == CR.CR_QUERY_TIMEOUT
+    assert (caught.value.row_index, caught.value.row_range) == (None, range(4))
     with pytest.raises(pymy.ProgrammingError):
         conn.query("select 1; select 2")
     assert content(table) == ((0, ""), (1, "x"), (2, ""), (3, ""), (4, ""))
