@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from . import err
 from .basefetching import Fetching
 from .constants import CR
-from .manyrows import Room, Rows, at_row, named
+from .manyrows import Room, Rows, at_row, counting, named
 from .protocol.bulk import Tally, Written, indicated, is_bulk
 from .protocol.columns import Column
 from .protocol.needs import Conversation
@@ -204,30 +204,37 @@ class BaseStatement(err.Classes, Generic[Conn, Row]):
         cursor._take(connection, result)
 
     def _executing_many(self, args: Iterable[Any]) -> Conversation[int]:
-        connection, prepared = self.connection, self._open()
+        connection = self.connection
+        self._open()
         session = connection._session
         yield from discard(session)
         rows, tally, room = Rows(args), Tally(), Room(connection)
         try:
-            while not rows.ended:
-                if is_bulk(session) and prepared.bulk:
-                    yield from room.in_bulk(prepared, rows, self._written, tally)
-                for row in islice(rows, 1):
-                    try:
-                        parameters = bind(self._counted(row), connection._context)
-                    except Exception as exc:
-                        at_row(exc, rows.taken - 1)
-                        raise
-                    rows.sent = range(rows.taken - 1, rows.taken)
-                    attributes = connection.query_attributes
-                    tally.add(
-                        (yield from execute(session, prepared, parameters, attributes=attributes))
-                    )
-                    yield from discard(session)
+            with counting(session, rows):
+                yield from self._each_row(rows, tally, room)
         except err.Error as exc:
             yield from named(session, rows, self._sql, exc)
             raise
         return tally.affected
+
+    def _each_row(self, rows: Rows, tally: Tally, room: Room) -> Conversation[None]:
+        connection, prepared = self.connection, self._open()
+        session = connection._session
+        while not rows.ended:
+            if is_bulk(session) and prepared.bulk:
+                yield from room.in_bulk(prepared, rows, self._written, tally)
+            for row in islice(rows, 1):
+                try:
+                    parameters = bind(self._counted(row), connection._context)
+                except Exception as exc:
+                    at_row(exc, rows.taken - 1)
+                    raise
+                rows.sent = range(rows.taken - 1, rows.taken)
+                attributes = connection.query_attributes
+                tally.add(
+                    (yield from execute(session, prepared, parameters, attributes=attributes))
+                )
+                yield from discard(session)
 
     def _written(self, row: Any) -> list[Written]:
         return indicated(self._counted(row), self.connection._context)

@@ -80,7 +80,7 @@ class Cursor(BaseCursor["Connection[Any]", Row]):
             That takes a statement a row, except for bulk on MariaDB 11.5 and later.
         Returns the sum of affected rows; None when ``args`` is empty.
         An error ends it: its ``row_index`` or ``row_range`` names the row. What was sent before has
-        run, see the transaction. What ``args`` raises comes out; rows that were not sent are not.
+        run, see the transaction. What ``args`` raises comes out; rows that waited are not sent.
 
         Source: https://mariadb.com/docs/server/reference/clientserver-protocol/3-binary-protocol-prepared-statements/com_stmt_bulk_execute
         """

@@ -3,10 +3,15 @@
 ::
 
     SELECT columns ... LIMIT 0                  what the columns hold
+    SET sql_notes=0, ...                        in one write with the next
     START TRANSACTION | SAVEPOINT
     LOAD DATA LOCAL INFILE, the rows as a file  refused: INSERT ... VALUES of many rows
     [SHOW WARNINGS]                             LOCAL makes warnings of the rows' errors
     COMMIT | RELEASE SAVEPOINT                  or back to the start
+    SET sql_notes=...                           as it was, in one write with that
+
+Notes say that digits were rounded. They would fill the list of warnings, which holds
+max_error_count, and what does not fit would not be seen.
 """
 
 from __future__ import annotations
@@ -21,9 +26,10 @@ from .fields import FORMAT, Field, Plainer, line_writer
 from .manyrows import Counted, Room, at_number, at_row, named
 from .protocol.needs import FILE, Conversation
 from .protocol.packets import Ok
+from .protocol.pipelining import MOST, query_command, run_together, takes_several
 from .protocol.query import ask_limit, discard, query, servers_values
+from .protocol.session import Session
 from .protocol.setup import autocommit
-from .protocol.transactions import run
 from .sql import encode, escape_id, row_formatter
 
 if TYPE_CHECKING:
@@ -35,6 +41,13 @@ OWN_FILE = "pymy:load_rows"
 PIECE = 64 * 1024
 STATEMENT = 256 * 1024
 SAVEPOINT = "pymy_load_rows"
+# The user variables are NULL again at the end.
+QUIET = (
+    "SET @_pymy_notes=@@sql_notes,@_pymy_errors=@@max_error_count,sql_notes=0,max_error_count=64"
+)
+AS_BEFORE = (
+    "SET sql_notes=@_pymy_notes,max_error_count=@_pymy_errors,@_pymy_notes=NULL,@_pymy_errors=NULL"
+)
 # The server's side, or its options, take no local files; nothing was asked for.
 _REFUSED = frozenset({1148, 3948, 3950, 4166})
 
@@ -69,26 +82,40 @@ class Pieces(Counted):
         self._held: list[bytes] = []
         self._size = len(head)
 
-    def add(self, row: Any) -> bytes | None:
-        """Take a row; returns a piece when this one does not fit into it any more."""
+    def add(self, row: Any) -> Iterable[bytes]:
+        """Take a row; gives a piece when this one does not fit into it any more."""
         try:
             written = self.write(self._values(row))
         except Exception as exc:
             at_row(exc, self.taken)
             raise
-        piece = None
+        full: Iterable[bytes] = ()
         size = len(written) + len(self.between)
         if self._held and self._size + size > self.limit:
-            piece = self.rest()
+            full = self._going(self._rest())
         self.taken += 1
         self._held.append(written)
         self._size += size
-        return piece
+        return full
+
+    def end(self) -> Iterator[bytes]:
+        """Give the piece that has begun, nothing when there are no rows in it."""
+        return self._going(self._rest())
 
     def _values(self, row: Any) -> Any:
         if isinstance(row, Mapping):
+            lacks = [name for name in self.names if name not in row]
+            if lacks:
+                raise err.ProgrammingError(
+                    CR.CR_BAD_PARAMETER,
+                    f"a row has no {lacks[0]!r}: give each row all of {', '.join(self.names)}, or "
+                    "name fewer columns=",
+                    sent=False,
+                )
             row = [row[name] for name in self.names]
         elif not isinstance(row, (tuple, list)):
+            if isinstance(row, (str, bytes)) or not isinstance(row, Iterable):
+                raise TypeError(f"a row is a tuple, list or dict, not {type(row).__name__}")
             row = tuple(row)
         if len(row) != len(self.names):
             raise err.ProgrammingError(
@@ -98,42 +125,35 @@ class Pieces(Counted):
             )
         return row
 
-    def rest(self) -> bytes:
-        """Return the piece that has begun, nothing when there are no rows in it."""
+    def _rest(self) -> bytes:
         held, self._held, self._size = self._held, [], len(self.head)
         self.sent = range(self.taken - len(held), self.taken)
         return self.head + self.between.join(held) if held else b""
 
-    def report(self) -> None:
+    def _going(self, piece: bytes) -> Iterator[bytes]:
+        """Give a piece, and say how far it is when that has gone out."""
+        yield piece
         if self.progress is not None and self.sent:
             self.progress(self.sent.stop)
 
 
 def feed(rows: Iterable[Any], pieces: Pieces) -> Iterator[bytes]:
-    """Yield the pieces of rows, and say how far it is when one has gone out."""
+    """Yield the pieces of rows."""
     for row in rows:
-        piece = pieces.add(row)
-        if piece is not None:
-            yield piece
-            pieces.report()
-    yield pieces.rest()
-    pieces.report()
+        yield from pieces.add(row)
+    yield from pieces.end()
 
 
 async def feed_async(
     rows: Iterable[Any] | AsyncIterable[Any], pieces: Pieces
 ) -> AsyncIterator[bytes]:
-    if not isinstance(rows, AsyncIterable):
-        for piece in feed(rows, pieces):
-            yield piece
-        return
-    async for row in rows:
-        full = pieces.add(row)
-        if full is not None:
-            yield full
-            pieces.report()
-    yield pieces.rest()
-    pieces.report()
+    if isinstance(rows, AsyncIterable):
+        async for row in rows:
+            for piece in pieces.add(row):
+                yield piece
+        rows = ()
+    for piece in feed(rows, pieces):
+        yield piece
 
 
 def check_rows(rows: Any, *kinds: Any) -> None:
@@ -169,16 +189,27 @@ def loading(
         back = f"ROLLBACK TO SAVEPOINT {SAVEPOINT}"
         begin, commit = f"SAVEPOINT {SAVEPOINT}", f"RELEASE SAVEPOINT {SAVEPOINT}"
         undo = [back, commit]
-    yield from run(session, begin)
+    as_before = ",".join([AS_BEFORE, *(f"{field.variable}=NULL" for field in call.set_by)])
     try:
+        yield from _together(session, QUIET, begin)
         loaded = yield from call.run()
-        yield from run(session, commit)
+        yield from _together(session, commit, as_before)
     except Exception:
         if session.usable():
             with suppress(err.Error):  # a deadlock has undone it already
-                yield from run(session, *undo)
+                yield from _together(session, *undo, as_before)
         raise
     return loaded
+
+
+def _together(session: Session, *texts: str) -> Conversation[None]:
+    """Run all of them, and raise the first error."""
+    commands = [query_command(session, text.encode()) for text in texts]
+    most = MOST if takes_several(session) else 1
+    yield from run_together(session, commands, session.ways, most=most)
+    for command in commands:
+        if command.error is not None:
+            raise command.error
 
 
 def _names(columns: Iterable[str]) -> tuple[str, ...]:
@@ -220,6 +251,7 @@ class _Call:
         self.session = connection._session
         self.into = into
         self.fields = fields
+        self.set_by = [field for field in fields if field.setting]
         self.names = names
         self.progress = progress
         self.source = source
@@ -238,7 +270,7 @@ class _Call:
         write = line_writer(self.fields)
         pieces = Pieces(self.names, write, self.progress, PIECE)
         targets = ",".join(field.target for field in self.fields)
-        settings = ",".join(field.setting for field in self.fields if field.setting)
+        settings = ",".join(field.setting for field in self.set_by)
         text = f"LOAD DATA LOCAL INFILE '{OWN_FILE}' INTO TABLE {self.into} {FORMAT} ({targets})"
         if settings:
             text += f" SET {settings}"
@@ -280,7 +312,7 @@ class _Call:
         return pieces.taken
 
     def _check(self, ok: Ok, rows: int, start: int) -> Conversation[None]:
-        """Raise the first warning that is no note, or that rows are missing."""
+        """Raise the first warning, or that rows are missing."""
         if ok.affected_rows == rows and not ok.warning_count:
             return
         with servers_values(self.session):
@@ -292,6 +324,12 @@ class _Call:
                 if at is not None and 0 < at <= rows:
                     at_row(error, start + at - 1)
                 raise error
+        if ok.warning_count > len(found):
+            raise err.DataError(
+                CR.CR_UNKNOWN_ERROR,
+                f"The server has {ok.warning_count} warnings and lists {len(found)}: load fewer "
+                "rows at once, or use executemany()",
+            )
         if ok.affected_rows < rows:
             raise err.IntegrityError(
                 CR.CR_UNKNOWN_ERROR,

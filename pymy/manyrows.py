@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 CAUTIOUS = 64 * 1024
 # What goes out at once afterwards.
 MOST = 1024000
+# Batches of one row, one behind the other, that are not worth being in bulk.
+LONELY = 3
 # SQLSTATE classes of errors that one row's values are the reason of.
 _OF_A_ROW = frozenset({"22", "23"})
 _AT_ROW = re.compile(r" at row (\d{1,9})\Z")
@@ -69,6 +71,12 @@ class Counted:
         self.sent = range(0)
         #: What their source raised, which is not about any of them.
         self.failure: BaseException | None = None
+
+    def place(self, exc: err.Error) -> None:
+        """Give an error the range of its rows, and the index if there is only one."""
+        exc.row_range = self.sent or None
+        if len(self.sent) == 1:
+            at_row(exc, self.sent[0])
 
 
 class Rows(Counted):
@@ -105,6 +113,16 @@ class Rows(Counted):
         self.ended = False
 
 
+@contextmanager
+def counting(session: Session, rows: Counted) -> Iterator[None]:
+    """Have a time-out, which is raised while the call's own steps rest, find the rows."""
+    session.counted = rows
+    try:
+        yield
+    finally:
+        session.counted = None
+
+
 def named(session: Session, rows: Counted, sql: str, exc: err.Error) -> Conversation[None]:
     """Give an error the index of its row, as far as that is known.
 
@@ -117,16 +135,17 @@ def named(session: Session, rows: Counted, sql: str, exc: err.Error) -> Conversa
         return
     if exc.row_index is not None or not sent:
         return
-    exc.row_range = sent
-    number = 1 if len(sent) == 1 else 0
-    if not number and _INSERTS.match(sql) is not None:
+    rows.place(exc)
+    number = 0
+    if len(sent) > 1 and _INSERTS.match(sql) is not None:
         told = at_number(exc.message)
         if told is not None:
             number = told
         elif (exc.sqlstate or "")[:2] in _OF_A_ROW and _tells_rows(session):
             with suppress(err.Error, ValueError, TypeError), servers_values(session):
                 yield from query(session, b"GET DIAGNOSTICS CONDITION 1 @_pymy_row=ROW_NUMBER")
-                number = int((yield from query(session, b"SELECT @_pymy_row")).rows[0][0])
+                row = yield from query(session, b"SELECT @_pymy_row,@_pymy_row:=NULL")
+                number = int(row.rows[0][0])
     if 0 < number <= len(sent):
         at_row(exc, sent[number - 1])
 
@@ -207,10 +226,12 @@ class Room:
         """Run a statement with many rows at once, as far as that goes.
 
         What is left in ``rows`` then cannot go in bulk: a single row, one that cannot be written,
-        or all where the server refuses the statement.
+        all where the server refuses the statement; or it gains nothing, as types alternate.
         """
+        lonely = 0
         for batch, held in self._batches(rows, write):
-            if rows.ended and rows.taken == 1:
+            lonely = lonely + 1 if len(held) == 1 else 0
+            if lonely > LONELY or (rows.ended and rows.taken == 1):
                 return rows.put_back(held)
             rows.sent = range(rows.taken - len(held), rows.taken)
             note(held[-1])
@@ -259,6 +280,9 @@ class ManyRows:
 
     def run(self, rows: Rows) -> Conversation[None]:
         way = choose(self.connection, self.sql, results=self.tally.results is not None)
+        self.tally.gather = isinstance(way, SplitValues) or (
+            _BULK.match(self.sql) is not None and _RETURNING.search(self.sql) is not None
+        )
         try:
             if isinstance(way, SplitValues):
                 yield from self._rewritten(rows, way)
@@ -279,12 +303,11 @@ class ManyRows:
 
     def _rewritten(self, rows: Rows, split: SplitValues) -> Conversation[None]:
         session, connection = self.session, self.connection
-        self.tally.gather = True
         written = self._written(rows, split.row)
         for statement in batches(split.prefix, written, split.suffix, self._room.left):
             # the row that did not fit is taken already
             rows.sent = range(rows.sent.stop, rows.taken - (not rows.ended))
-            self.cursor._sent = statement
+            self._note(statement)
             yield from execute_one(
                 session, statement, self.tally, attributes=connection.query_attributes
             )
@@ -305,23 +328,35 @@ class ManyRows:
 
     def _joined(self, rows: Rows, joins: Callable[[Any], bool]) -> Conversation[None]:
         done = rows.taken
+        unwritten: Exception | None = None
 
         def statements() -> Iterator[tuple[bytes, bool]]:
-            for statement in self._written(rows, self.sql):
-                note(statement)
-                yield statement, joins(self._row)
+            nonlocal unwritten
+            try:
+                for statement in self._written(rows, self.sql):
+                    self._note(statement)
+                    yield statement, joins(self._row)
+            except Exception as exc:
+                if exc is rows.failure:
+                    raise
+                unwritten = exc  # the end of them: those before it run
 
         def took(result: Result) -> None:
             nonlocal done
             self.tally.add(result)
             done += 1
-            rows.sent = range(done, done + 1)
 
-        def note(statement: bytes) -> None:
-            self.cursor._sent = statement
+        def failed(statement: bytes) -> None:
+            self._note(statement)
+            going(1)
 
-        rows.sent = range(done, done + 1)
-        yield from execute_joined(self.session, statements(), took, note)
+        def going(count: int) -> None:
+            rows.sent = range(done, done + count)
+
+        yield from execute_joined(self.session, statements(), took, failed, going)
+        if unwritten is not None:
+            self.session.not_ours = unwritten
+            raise unwritten
 
     def _each(self, rows: Rows) -> Conversation[None]:
         yield from execute_each(
@@ -334,8 +369,12 @@ class ManyRows:
     def _noted(self, rows: Rows) -> Iterator[bytes]:
         for statement in self._written(rows, self.sql):
             rows.sent = range(rows.taken - 1, rows.taken)
-            self.cursor._sent = statement
+            self._note(statement)
             yield statement
+
+    def _note(self, statement: bytes) -> None:
+        # bytes written raw are surrogates in text
+        self.cursor._sent = statement.decode(self.connection.encoding, "surrogateescape")
 
     def _written(self, rows: Rows, sql: str) -> Iterator[bytes]:
         """Write each row; the SQL mode may change by what runs in between."""
@@ -373,5 +412,6 @@ def executing_many(
     first = list(islice(rows, 1))
     if first:
         rows.put_back(first)
-        yield from ManyRows(cursor, connection, sql, tally).run(rows)
+        with counting(connection._session, rows):
+            yield from ManyRows(cursor, connection, sql, tally).run(rows)
     return tally

@@ -237,8 +237,7 @@ class SocketTransport:
         if name == "timeout" and not reading and session.retract():
             raise unsent(Deadline(seconds, name)) from exc
         if reading and session.state is BUSY and self._can_let_go(session):
-            sent = session.bytes_sent > 0
-            raise unanswered(name, seconds, self.options.on_cancel, sent) from exc
+            raise unanswered(name, seconds, self.options.on_cancel, session) from exc
         return session.lost(f"timed out, {name}={seconds:g} s", exc)
 
     def _can_let_go(self, session: Session) -> bool:

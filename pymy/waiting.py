@@ -48,15 +48,18 @@ def unsent(deadline: Deadline) -> err.OperationalError:
     )
 
 
-def unanswered(name: str, seconds: float, on_cancel: str, sent: bool) -> err.OperationalError:
+def unanswered(name: str, seconds: float, on_cancel: str, session: Session) -> err.OperationalError:
     """Make the error for a call that waited for its answer in vain, and leaves its statement."""
-    return err.OperationalError(
+    error = err.OperationalError(
         CR.CR_QUERY_TIMEOUT,
         f"No answer within {name}={seconds:g} s. The connection stays usable; the "
         f"statement is left to on_cancel={on_cancel!r}",
         fatal=False,
-        sent=sent,
+        sent=session.bytes_sent > 0,
     )
+    if session.counted is not None:
+        session.counted.place(error)
+    return error
 
 
 class Deadline:

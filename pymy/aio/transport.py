@@ -304,7 +304,7 @@ class StreamTransport(asyncio.BufferedProtocol):
         if name == "write_timeout" or not self._let_go():
             self.session.lost(f"timed out, {name}={seconds:g} s")
             return
-        raise unanswered(name, seconds, self.options.on_cancel, self.session.bytes_sent > 0)
+        raise unanswered(name, seconds, self.options.on_cancel, self.session)
 
     def _look(self, deadline: Deadline | None) -> None:
         """Wake the caller when its time is over or the link stands still; else look again then."""

@@ -57,7 +57,7 @@ class RowResult(NamedTuple):
     """What one row of an ``executemany`` did."""
 
     insert_id: int
-    """The AUTO_INCREMENT value it generated, 0 if none."""
+    """The AUTO_INCREMENT value it generated, 0 if none, or with RETURNING: it is in the rows."""
     affected_rows: int
 
 
@@ -65,7 +65,7 @@ class Tally:
     """What the statements of one call did: the last result, and the affected rows of all.
 
     results: what each row did, when that is asked for.
-    gather: give the last result the rows of all (INSERT ... RETURNING in several statements).
+    gather: give the last result the rows of all (RETURNING in several statements).
     """
 
     def __init__(self, results: list[RowResult] | None = None, *, gather: bool = False) -> None:
@@ -78,7 +78,8 @@ class Tally:
         previous, self.result = self.result, result
         affected = 0 if result.is_out_params else max(result.affected_rows, 0)
         if self.gather and previous is not None:
-            result.rows = previous.rows + result.rows
+            previous.rows += result.rows
+            result.rows = previous.rows
         self.affected += affected
         if self.results is not None:
             self.results.append(RowResult(result.insert_id, affected))

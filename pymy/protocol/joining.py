@@ -36,51 +36,53 @@ from pymy.protocol.session import Session
 LONGEST = WINDOW - 64
 
 Took = Callable[[Result], object]
+Failed = Callable[[bytes], object]
+Going = Callable[[int], object]
 
 
 def execute_joined(
     session: Session,
     statements: Iterator[tuple[bytes, bool]],
     took: Took,
-    failed: Callable[[bytes], object] = lambda text: None,
+    failed: Failed = lambda text: None,
+    going: Going = lambda count: None,
 ) -> Conversation[None]:
     """Run statements that give no rows, or CALL; ``took`` gets the first result of each.
 
-    ``failed`` gets the one that failed, which is not the last that was made.
+    ``going`` gets how many go out together, ``failed`` the one that failed, which is not the last
+    that was made.
 
     statements: each of them with whether it may stand beside others.
 
     The first error ends it: so many statements have run as results were taken. What the iterator
-    raises comes out when those before have run.
+    raises ends it too, and those that waited to go together are not sent.
     """
     room = min(LONGEST, session.largest_command - 1)
     batch: list[bytes] = []
     size = 0
     while True:
-        failure = None
         try:
             text, joins = next(statements, (b"", False))
         except Exception as exc:
-            text, joins, failure = b"", False, exc
+            session.not_ours = exc
+            raise
         if batch and (not joins or size + len(text) > room):
-            yield from _run(session, batch, took, failed)
+            yield from _run(session, batch, took, failed, going)
             batch, size = [], 0
-        if failure is not None:
-            session.not_ours = failure
-            raise failure
         if not text:
             return
         if joins and len(text) < room:
             batch.append(text)
             size += len(text) + 1
         else:
-            yield from _each(session, [text], took, failed)
+            yield from _each(session, [text], took, failed, going)
 
 
 def _each(
-    session: Session, texts: list[bytes], took: Took, failed: Callable[[bytes], object]
+    session: Session, texts: list[bytes], took: Took, failed: Failed, going: Going
 ) -> Conversation[None]:
     for text in texts:
+        going(1)
         try:
             took((yield from query(session, text)))
             yield from discard(session)
@@ -90,15 +92,16 @@ def _each(
 
 
 def _run(
-    session: Session, texts: list[bytes], took: Took, failed: Callable[[bytes], object]
+    session: Session, texts: list[bytes], took: Took, failed: Failed, going: Going
 ) -> Conversation[None]:
     if len(texts) == 1:
-        return (yield from _each(session, texts, took, failed))
+        return (yield from _each(session, texts, took, failed, going))
     sql = b";".join(texts)
     block = attribute_block(None) if session.capabilities & QUERY_ATTRIBUTES else b""
     taken: list[Result] = []
     text = Command(COM_QUERY, block + sql, partial(_read, session, taken), sql)
     on, off = _switch(session, True), _switch(session, False)
+    going(len(texts))
     commands = (text,) if session.multi_statements else (on, text, off)
     try:
         yield from run_together(session, commands, session.ways)
@@ -113,7 +116,7 @@ def _run(
         if not refused or taken:
             failed(texts[min(len(taken), len(texts) - 1)])
             raise text.error
-        yield from _each(session, texts, took, failed)
+        yield from _each(session, texts, took, failed, going)
     if off.error is not None:
         raise off.error
 

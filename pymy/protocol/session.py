@@ -103,6 +103,7 @@ class Session(Framing):
         self.own_file = b""  # the name under which the next statement may have ``pieces``, once
         # what the user's own code raised: an error of another connection says nothing of this one
         self.not_ours: Exception | None = None
+        self.counted: Any = None  # which of an executemany's rows are on their way
         self.streaming: Any = None
         self.decoding: Any = None
         self.heads: dict[bytes, Any] = {}

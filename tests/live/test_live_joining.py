@@ -20,11 +20,6 @@ def table(connect):
     return conn
 
 
-def text(cursor):
-    sent = cursor.statement
-    return sent if isinstance(sent, str) else sent.decode()
-
-
 def content(conn, where="a < 5"):
     return conn.execute(f"select a, b from t where {where} order by a").fetchall()
 
@@ -47,7 +42,7 @@ def test_values(table, mode):
     assert found[:8] == expected[:8] == VALUES[:8]
     assert found[8:] == expected[8:]
     assert cursor.rowcount == len(VALUES)
-    assert text(cursor) == f"update t set b = '2026-01-02' where a = {len(VALUES) - 1}"
+    assert cursor.statement == f"update t set b = '2026-01-02' where a = {len(VALUES) - 1}"
     assert table.execute("select count(*) from t").fetchone() == (1000,)
 
 
@@ -57,7 +52,7 @@ def test_it_stops_at_the_first_error(table):
         cursor.executemany("update t set a = %s where a = %s", [(-1, 1), (-2, 2), (5, 3), (-4, 4)])
     assert caught.value.errno == ER.DUP_ENTRY
     if not table.is_mariadb:  # which takes all of them in one command
-        assert text(cursor) == "update t set a = 5 where a = 3"
+        assert cursor.statement == "update t set a = 5 where a = 3"
     assert [row[0] for row in content(table)] == [-2, -1, 0, 3, 4]
     with pytest.raises(pymy.ProgrammingError):
         table.query("select 1; select 2")
@@ -133,6 +128,7 @@ def test_a_time_out(table, connect):
         query = "update t set b = 'x' where a = %s and sleep(%s) = 0"
         conn.cursor().executemany(query, [(1, 0), (2, 20), (3, 0), (4, 0)])
     assert caught.value.errno == CR.CR_QUERY_TIMEOUT
+    assert (caught.value.row_index, caught.value.row_range) == (None, range(4))
     with pytest.raises(pymy.ProgrammingError):
         conn.query("select 1; select 2")
     assert content(table) == ((0, ""), (1, "x"), (2, ""), (3, ""), (4, ""))

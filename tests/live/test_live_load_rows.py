@@ -189,8 +189,9 @@ def test_converters_of_ones_own(connect, table):
         ((6, "\ud800"), pymy.DataError),
         ((6,), pymy.ProgrammingError),
         ((6, "x", 1), pymy.ProgrammingError),
-        ({"a": 6}, KeyError),
+        ({"a": 6}, pymy.ProgrammingError),
         (5, TypeError),
+        ("ab", TypeError),
         ((6, "x" * 31), pymy.DataError),
         (("five", "x"), pymy.DataError),
         ((2**40, "x"), pymy.DataError),
@@ -236,6 +237,41 @@ def test_foreign_keys(table):
 def test_notes_are_no_errors(table):
     table.query("create table d (v decimal(5,2))")
     assert table.load_rows("d", [(decimal.Decimal("1.23456"),)]) == 1
+
+
+VARIABLES = "@_pymy_notes, @_pymy_errors, @_pymy_3, @_pymy_row"
+
+
+@pytest.mark.parametrize("mode", ["STRICT_TRANS_TABLES", ""])
+@pytest.mark.parametrize("most", [0, 64])
+def test_what_is_behind_more_notes_than_the_server_lists(connect, table, kind, way, mode, most):
+    conn = connect(autocommit=True)
+    conn.query(f"set sql_mode='{mode}', max_error_count={most}")
+    conn.query(
+        "create table d (a int primary key, v decimal(5,2), c varchar(3), b blob) engine=innodb"
+    )
+    rows = [(n, decimal.Decimal("1.23456"), "abc", b"last") for n in range(200)]
+    assert conn.load_rows("d", rows) == 200
+    conn.query("delete from d")
+    with pytest.raises(pymy.DataError) as caught:
+        conn.load_rows("d", [*rows, (200, 1, "too long", b"")])
+    assert caught.value.errno in (ER.DATA_TOO_LONG, ER.WARN_DATA_TRUNCATED)
+    assert caught.value.row_index == 200
+    with pytest.raises(pymy.IntegrityError) as caught:
+        conn.load_rows("d", [*rows, (7, 1, "abc", b"")])
+    if kind != "mysql56" or way != "file":
+        assert caught.value.errno == ER.DUP_ENTRY
+    assert content(conn, "select * from d") == []
+    # the session is left as it was
+    assert content(conn, f"select @@sql_notes, @@max_error_count, {VARIABLES}") == [
+        (1, most, None, None, None, None)
+    ]
+
+
+def test_rows_that_lack_a_name_say_so(table):
+    error = failing(table, [{"a": 1, "b": "x"}, {"a": 2}], pymy.ProgrammingError)
+    assert "a row has no 'b'" in error.message
+    assert str(failing(table, [5], TypeError)) == "a row is a tuple, list or dict, not int"
 
 
 @pytest.mark.parametrize("table_name", ["nowhere", "no.where"])

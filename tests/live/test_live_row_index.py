@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 import pymy
-from pymy.constants import ER
+from pymy.constants import CR, ER
 
 INSERT = "insert into t (a, b) values (%s, %s)"
 INSERT_SET = "insert into t set a = %s, b = %s"
@@ -114,6 +114,22 @@ def test_errors_of_the_rows_own_source(table):
     assert 0 < len(keys(table)) < 10
 
 
+@pytest.mark.parametrize("sql", [INSERT, INSERT_SET, UPDATE])
+@pytest.mark.parametrize("kind", [ZeroDivisionError, pymy.OperationalError])
+def test_rows_that_waited_when_their_source_raised(table, sql, kind):
+    """One meaning for all ways: they are not sent."""
+    table.execute("insert into t values (100, 'x')")
+
+    def rows():
+        yield from [("y", 100)] * 3 if sql is UPDATE else rows_with(-1, None)
+        raise kind
+
+    cursor = table.cursor()
+    with pytest.raises(kind):
+        cursor.executemany(sql, rows())
+    assert table.execute("select * from t").fetchall() == ((100, "x"),)
+
+
 def test_errors_of_all_rows(table):
     error = failed(table, "insert into nowhere (a, b) values (%s, %s)", rows_with(-1, None))
     assert error.row_index is None
@@ -133,6 +149,27 @@ def test_a_prepared_statement(table):
             statement.executemany(rows_with(6, (6, TOO_LONG)))
         assert caught.value.row_index == 6
         assert keys(table) == ([] if table.is_mariadb else [0, 1, 2, 3, 4, 5])
+
+
+@pytest.mark.parametrize("way", ["rewritten", "each", "prepared"])
+def test_a_time_out(connect, table, way):
+    conn = connect(autocommit=True, read_timeout=0.5)
+    rows = [(0,), (20,), (0,)]
+    with pytest.raises(pymy.OperationalError) as caught:
+        if way == "rewritten":
+            conn.cursor().executemany("insert into t values (sleep(%s), 'x')", rows)
+        elif way == "each":
+            conn.cursor().executemany("select sleep(%s)", rows)
+        else:
+            with conn.prepare("select sleep(?)") as statement:
+                statement.executemany(rows)
+    assert caught.value.errno == CR.CR_QUERY_TIMEOUT
+    together = way == "rewritten"
+    assert caught.value.row_index == (None if together else 1)
+    assert caught.value.row_range == (range(3) if together else range(1, 2))
+    with pytest.raises(pymy.OperationalError) as caught:
+        conn.execute("select sleep(20)")
+    assert caught.value.row_range is None
 
 
 def test_other_errors_have_none(table):
