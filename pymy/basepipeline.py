@@ -12,7 +12,15 @@ from .constants import CR
 from .protocol.columns import Column
 from .protocol.needs import Conversation
 from .protocol.params import bind
-from .protocol.pipelining import MOST, Command, may_set, query_command, run_together, takes_several
+from .protocol.pipelining import (
+    MOST,
+    Command,
+    may_set,
+    query_command,
+    run_together,
+    stays_in_transaction,
+    takes_several,
+)
 from .protocol.query import discard, query, read_all_results
 from .protocol.result import Description, Result
 from .protocol.statements import check_count, execute, execute_command
@@ -21,9 +29,10 @@ from .rows import Row, RowFactory, Rows
 
 if TYPE_CHECKING:
     from .base import BaseConnection
+    from .basetransactions import BaseTransactional
 
 T = TypeVar("T")
-Conn = TypeVar("Conn", bound="BaseConnection")
+Conn = TypeVar("Conn", bound="BaseTransactional")
 OnError = Literal["raise", "keep"]
 Maker = Callable[[Sequence[Column]], Callable[[tuple[Any, ...]], Any] | None]
 
@@ -168,6 +177,9 @@ class _Text:
     def sets(self) -> bool:
         return may_set(self._connection._session, self._bytes)
 
+    def stays(self) -> bool:
+        return stays_in_transaction(self._connection._session, self._bytes)
+
     def command(self, alone: bool) -> Command:
         session = self._connection._session
         if alone:
@@ -205,6 +217,9 @@ class _Execution:
 
     def sets(self) -> bool:
         return may_set(self._connection._session, self._prepared.text)
+
+    def stays(self) -> bool:
+        return stays_in_transaction(self._connection._session, self._prepared.text)
 
     def command(self, alone: bool) -> Command:
         session = self._connection._session
@@ -311,8 +326,11 @@ class BasePipeline(err.Classes, Generic[Conn, Row]):
         queue, self._queue = self._queue, []
         yield from discard(session)
         several = takes_several(session) and len(queue) > 1
-        commands = self._commands(queue)
-        if several and connection.in_transaction and connection.get_autocommit():
+        at_risk = connection.in_transaction and connection.get_autocommit()
+        guarded = several and at_risk and self._may_hold_open(queue)
+        several = several and (guarded or not at_risk)
+        commands = self._commands(queue, whole=at_risk and not guarded)
+        if guarded and not session.autocommit_due:
             commands = chain((hold_open(session),), commands)
         try:
             yield from run_together(session, commands, session.ways, most=MOST if several else 1)
@@ -324,10 +342,27 @@ class BasePipeline(err.Classes, Generic[Conn, Row]):
         if failed and self._on_error == "raise":
             raise failed[0].error  # type: ignore[misc]
 
-    def _commands(self, queue: list[tuple[PipelineResult[Any], Any]]) -> Iterator[Command]:
+    def _may_hold_open(self, queue: list[tuple[PipelineResult[Any], Any]]) -> bool:
+        """Tell whether autocommit may be off until the transaction ends.
+
+        Not where a statement of the program may end it: those behind it are to be committed. And
+        the server must tell when the program itself sets autocommit.
+        """
+        connection = self.connection
+        tells = "autocommit" in connection._session.variables
+        return tells and connection._ends_by_itself() and all(entry.stays() for _, entry in queue)
+
+    def _commands(
+        self, queue: list[tuple[PipelineResult[Any], Any]], whole: bool
+    ) -> Iterator[Command]:
+        """Make the commands; ``whole`` ends them where the server rolls the transaction back."""
         self.connection._catch_up()
+        session = self.connection._session
+        rollbacks = session.rollbacks
         unsure = False  # how literals are read: a SET before is not answered
         for result, entry in queue:
+            if whole and session.rollbacks != rollbacks:
+                return
             alone = unsure and entry.has_values
             result._command = command = entry.command(alone)
             unsure = (unsure and command.alone is None) or entry.sets()

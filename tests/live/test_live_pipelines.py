@@ -6,6 +6,7 @@ import io
 import os
 import sys
 import threading
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -349,9 +350,10 @@ def test_round_trips_through_a_relay(server, connect, tcp_dsn):
 # -- transactions
 
 
-def test_a_transaction_that_a_deadlock_ends_stays_together(connect):
-    """What is behind the deadlock runs; it must not be committed statement by statement."""
-    conn, heavy = connect(autocommit=True), connect()
+@pytest.fixture
+def crossing(connect):
+    """A thread whose update of row 1 deadlocks with whoever has it and wants row 2, and wins."""
+    heavy = connect()
     make_table(heavy)
     heavy.cursor().executemany("insert into t values (%s, 0)", [(n,) for n in range(10, 99)])
     heavy.query("update t set a = 2 where id = 2")
@@ -361,7 +363,13 @@ def test_a_transaction_that_a_deadlock_ends_stays_together(connect):
         heavy.query("delete from t where id >= 10")
         heavy.commit()
 
-    thread = threading.Thread(target=cross)
+    return threading.Thread(target=cross)
+
+
+def test_a_transaction_that_a_deadlock_ends_stays_together(connect, needs, crossing):
+    """What is behind the deadlock runs; it must not be committed statement by statement."""
+    needs("session tracking")
+    conn, thread = connect(autocommit=True), crossing
     with pytest.raises(pymy.OperationalError) as caught, conn.transaction():
         conn.query("update t set a = 1 where id = 1")
         thread.start()
@@ -377,10 +385,214 @@ def test_a_transaction_that_a_deadlock_ends_stays_together(connect):
     assert conn.get_autocommit()
     assert conn.execute("select @@autocommit").fetchone() == (1,)
     conn.query("insert into t values (7, 7)")
-    assert values(heavy) == [2, 2, 7]
+    assert values(connect()) == [2, 2, 7]
 
 
-def test_autocommit_is_back_behind_the_transaction(connect):
+@pytest.mark.parametrize("block", [False, True])
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_nothing_is_sent_behind_the_deadlock_where_it_would_be_committed(
+    connect, crossing, block, pipelining
+):
+    conn, thread = connect(autocommit=True, pipelining=pipelining), crossing
+    with ExitStack() as stack:
+        caught = stack.enter_context(pytest.raises(pymy.OperationalError))
+        if block:
+            stack.enter_context(conn.transaction())
+        else:
+            conn.begin()
+        conn.query("update t set a = 1 where id = 1")
+        thread.start()
+        with conn.pipeline() as p:
+            p.execute("update t set a = 1 where id = 2")
+            p.execute("insert into t values (5, 5)")
+            p.execute("create table u (a int)")
+            p.execute("insert into t values (6, 6)")
+    thread.join()
+    assert caught.value.errno == ER.LOCK_DEADLOCK
+    assert [each.error.sent for each in p.results] == [True, False, False, False]
+    assert not conn.in_transaction
+    assert values(connect()) == [2, 2]
+
+
+def inserting(p, *numbers):
+    for number in numbers:
+        p.execute("insert into t values (%s, 0)", (number,))
+
+
+def begun(conn):
+    conn.begin()
+    with conn.pipeline() as p:
+        inserting(p, 3, 4)
+
+
+def commit_among(conn):
+    conn.begin()
+    with conn.pipeline() as p:
+        inserting(p, 3)
+        p.execute("commit")
+        inserting(p, 4)
+    conn.query("insert into t values (5, 0)")
+
+
+def table_among(conn):
+    conn.begin()
+    with conn.pipeline() as p:
+        inserting(p, 3)
+        p.execute("create table if not exists u (a int)")
+        inserting(p, 4)
+    conn.query("insert into t values (5, 0)")
+
+
+def table_among_in_a_block(conn):
+    with suppress(ZeroDivisionError), conn.transaction():
+        with conn.pipeline() as p:
+            inserting(p, 3, 4)
+        with conn.pipeline() as p:
+            inserting(p, 5)
+            p.execute("create table if not exists u (a int)")
+            inserting(p, 6)
+        raise ZeroDivisionError
+    conn.query("insert into t values (7, 0)")
+
+
+def call_among(conn):
+    conn.begin()
+    with conn.pipeline() as p:
+        inserting(p, 3)
+        p.execute("call committing()")
+        inserting(p, 4)
+
+
+def prepared_call_among(conn):
+    conn.begin()
+    with conn.prepare("call committing()") as call, conn.pipeline() as p:
+        inserting(p, 3)
+        p.execute(call)
+        inserting(p, 4)
+
+
+def call_behind(conn):
+    begun(conn)
+    conn.query("call committing()")
+
+
+def commit_behind(conn):
+    begun(conn)
+    conn.query("commit; insert into t values (9, 0)")
+
+
+def commit_behind_a_savepoint(conn):
+    conn.begin()
+    with conn.transaction(), conn.pipeline() as p:
+        inserting(p, 3, 4)
+    conn.query("commit; insert into t values (9, 0)")
+
+
+def several_in_one(conn):
+    conn.begin()
+    with conn.pipeline() as p:
+        inserting(p, 3)
+        p.execute("insert into t values (4, 0); commit; insert into t values (5, 0)")
+        inserting(p, 6)
+
+
+def several_in_a_block(conn):
+    with suppress(ZeroDivisionError), conn.transaction():
+        with conn.pipeline() as p:
+            inserting(p, 3)
+            p.execute("select 1; commit; insert into t values (5, 0)")
+            inserting(p, 6)
+        raise ZeroDivisionError
+
+
+def script_behind(conn):
+    begun(conn)
+    conn.run_script(["commit; insert into t values (9, 0); insert into t values (10, 0);"])
+
+
+def text_begins(conn):
+    conn.query("start transaction")
+    with conn.pipeline() as p:
+        inserting(p, 3, 4)
+    conn.query("commit and chain")
+    conn.query("insert into t values (5, 0)")
+    conn.query("commit")
+    conn.query("insert into t values (6, 0)")
+
+
+def switched_off(conn):
+    begun(conn)
+    conn.query("set autocommit=0")
+    conn.commit()
+    conn.query("insert into t values (9, 0)")
+
+
+def switched_off_in_a_block(conn):
+    with conn.transaction():
+        with conn.pipeline() as p:
+            inserting(p, 3, 4)
+        conn.query("set autocommit=0")
+    conn.query("insert into t values (9, 0)")
+
+
+PROGRAMS = [
+    commit_among, table_among, table_among_in_a_block, call_among, prepared_call_among, call_behind,
+    commit_behind, commit_behind_a_savepoint, several_in_one, several_in_a_block, script_behind,
+    text_begins, switched_off, switched_off_in_a_block,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+def test_the_option_changes_no_meaning(connect, program, needs):
+    if program is switched_off_in_a_block:
+        needs("session tracking")
+    admin = connect(autocommit=True)
+    make_table(admin)
+    admin.query(
+        "create procedure committing() begin commit; insert into t values (100, 0); end",
+    )
+    seen = []
+    for option in (True, False):
+        admin.query("delete from t")
+        conn = connect(autocommit=True, pipelining=option, multi_statements=True)
+        program(conn)
+        seen.append([
+            conn.in_transaction,
+            conn.get_autocommit(),
+            conn.execute("select @@autocommit").fetchone(),
+        ])  # fmt: skip
+        conn.close()
+        # the server rolls back what is open once it has seen the end of the link
+        seen[-1].append(admin.execute("select id from t order by id for update").fetchall())
+    assert seen[0] == seen[1]
+    assert seen[0][-1]
+
+
+@pytest.mark.parametrize(
+    "text, stays",
+    [
+        ("select 1", True),
+        (" /**/ -- x\n(select 1)", True),
+        ("Insert into t values (';')", False),
+        ("do 1", True),
+        ("call p()", False),
+        ("/**/ call p(/* */(select 1))", False),
+        ("/*!50000 commit */ select 1", False),
+        ("/*M!100000 commit */ select 1", False),
+        ("select 1; commit", False),
+        ("commit", False),
+        ("truncate t", False),
+        ("selected", False),
+    ],
+)
+def test_what_stays_in_its_transaction(connect, text, stays):
+    conn = connect(multi_statements=True)
+    session = getattr(conn, "_inner", conn)._session
+    assert pipelining.stays_in_transaction(session, text.encode()) is stays
+
+
+def test_autocommit_is_back_behind_the_transaction(connect, needs):
+    needs("session tracking")
     conn, other = connect(autocommit=True), connect(autocommit=True)
     make_table(conn)
 
@@ -401,7 +613,7 @@ def test_autocommit_is_back_behind_the_transaction(connect):
     assert len(values(other)) == 5
     assert twice(6) == 1
     conn.begin()
-    assert twice(7) == 0
+    assert twice(7) == 1  # what ends it may be any statement: no guard
     conn.rollback()
     assert twice(8) == 1
     conn.begin()
