@@ -11,7 +11,7 @@ from .basestatement import BaseStatement
 from .constants import CR
 from .protocol.columns import Column
 from .protocol.needs import Conversation
-from .protocol.params import bind
+from .protocol.params import Parameter, bind
 from .protocol.pipelining import (
     MOST,
     Command,
@@ -158,9 +158,11 @@ class PipelineResult(Generic[Row]):
 
 
 class _Text:
-    """A text that waits to be sent; its literals are those of the moment it goes out."""
+    """A text that waits to be sent; its charset and literals are those of the moment it goes."""
 
     def __init__(self, connection: BaseConnection, cursor: Any, sql: str | bytes, args: Any):
+        if args is not None and not isinstance(sql, str):
+            sql = bytes(sql).decode(connection.encoding)
         self._connection = connection
         self._cursor = cursor
         self._sql = sql
@@ -188,9 +190,10 @@ class _Text:
 
     def _now(self) -> bytes:
         connection = self._connection
-        if self.has_values and connection._context is not self._context:
+        if connection._context is not self._context:
             self._context = connection._context
-            self._bytes = connection._encode(self._cursor._mogrify(self._sql, self._args))
+            self.statement = self._cursor._mogrify(self._sql, self._args)
+            self._bytes = connection._encode(self.statement)
         return self._bytes
 
     def _alone(self) -> Conversation[list[Result]]:
@@ -211,7 +214,9 @@ class _Execution:
         self._connection = connection
         self._source = statement  # which a program may drop meanwhile
         self._prepared = prepared
-        self._parameters = bind(values, connection._context)
+        self._values = tuple(values)
+        self._context = connection._context
+        self._parameters = bind(values, self._context)
         self._attributes = dict(connection.query_attributes)
         self.statement: str | bytes = statement.sql
 
@@ -225,13 +230,20 @@ class _Execution:
         session = self._connection._session
         command = None
         if not self._source.closed:
-            command = execute_command(session, self._prepared, self._parameters, self._attributes)
+            command = execute_command(session, self._prepared, self._now(), self._attributes)
         return command or Command(0, b"", self._alone, alone=self._alone)
+
+    def _now(self) -> list[Parameter]:
+        connection = self._connection
+        if connection._context is not self._context:
+            self._context = connection._context
+            self._parameters = bind(self._values, self._context)
+        return self._parameters
 
     def _alone(self) -> Conversation[list[Result]]:
         session = self._connection._session
         prepared = self._source._open()
-        first = execute(session, prepared, self._parameters, attributes=self._attributes)
+        first = execute(session, prepared, self._now(), attributes=self._attributes)
         return (yield from read_all_results(session, first))
 
 
@@ -365,6 +377,7 @@ class BasePipeline(err.Classes, Generic[Conn, Row]):
                 return
             alone = unsure and entry.has_values
             result._command = command = entry.command(alone)
+            result.statement = entry.statement
             unsure = (unsure and command.alone is None) or entry.sets()
             yield command
 

@@ -249,6 +249,28 @@ def test_what_may_set(conn, sql):
     assert pipelining.may_set(session, sql.encode()) is SETS[sql]
 
 
+def test_the_charset_is_that_of_the_moment(connect):
+    conn, other = connect(autocommit=True), connect()
+    conn.query("create table t (id int primary key, v varchar(9)) charset utf8mb4")
+    with conn.prepare("insert into t values (?, ?)") as insert, conn.pipeline() as p:
+        p.execute("insert into t values (1, '\u00e9')")
+        p.execute("insert into t values (2, %s)", ("\u00e9",))
+        p.execute("insert into t values (3, '\u00e9'), (4, %s)".encode(), ("\u00e9",))
+        p.execute(insert, (5, "\u00e9"))
+        p.execute(insert, (6, io.BytesIO("\u00e9".encode())))
+        conn.set_charset("latin1")
+        conn.query("set sql_mode = concat(@@sql_mode, ',no_backslash_escapes')")
+        p.execute("insert into t values (7, '\u00e9')")
+    assert other.execute("select v from t order by id").fetchall() == 7 * (("\u00e9",),)
+    conn.query("delete from t")
+    with pytest.raises(pymy.DataError, match=r"latin1|cp1252"), conn.pipeline() as p:
+        p.execute("insert into t values (1, 'a')")
+        conn.set_charset("utf8mb4")
+        p.execute("insert into t values (2, %s)", ("\u0416",))
+        conn.set_charset("latin1")
+    assert other.execute("select id from t for update").fetchall() == ((1,),)
+
+
 def test_much_in_both_directions(item):
     """Neither side waits for the other for ever."""
     with item.pipeline() as p:
