@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 from . import err
 from .basestatement import BaseStatement
 from .constants import CR
+from .procedures import out_params
 from .protocol.columns import Column
 from .protocol.needs import Conversation
 from .protocol.params import Parameter, bind
@@ -60,6 +61,7 @@ class PipelineResult(Generic[Row]):
         self._command = command
         self._at = at
         self._rows: Any = None
+        self._more: tuple[PipelineResult[Any], ...] | None = None
 
     @property
     def done(self) -> bool:
@@ -98,9 +100,23 @@ class PipelineResult(Generic[Row]):
         error = self.error
         if error is not None:
             raise error
+        return self._results()[self._at]
+
+    def _results(self) -> list[Result]:
+        """All but the row of OUT parameters, which is none of the procedure's results."""
         assert self._command is not None
-        result: Result = self._command.result[self._at]
-        return result
+        found: list[Result] = self._command.result
+        return [each for each in found if not each.is_out_params] or found
+
+    @property
+    def out_params(self) -> tuple[Any, ...] | None:
+        """The OUT and INOUT parameters of a prepared CALL; None for anything else."""
+        self._answer()
+        assert self._command is not None
+        for each in self._command.result:
+            if each.is_out_params:
+                return out_params(self._cursor.connection, each)
+        return None
 
     @property
     def rows(self) -> Rows[Row]:
@@ -145,12 +161,12 @@ class PipelineResult(Generic[Row]):
     def more(self) -> tuple[PipelineResult[Any], ...]:
         """The further results of a CALL or of several statements in one text."""
         self._answer()
-        command = self._command
-        assert command is not None
-        return tuple(
-            PipelineResult(self.index, self.statement, self._cursor, command, at)
-            for at in range(self._at + 1, len(command.result))
-        )
+        if self._more is None:
+            self._more = tuple(
+                PipelineResult(self.index, self.statement, self._cursor, self._command, at)
+                for at in range(self._at + 1, len(self._results()))
+            )
+        return self._more
 
     def __repr__(self) -> str:
         state = "pending" if not self.done else "failed" if self.error is not None else "done"

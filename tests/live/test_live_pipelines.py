@@ -173,6 +173,9 @@ def test_several_results(connect):
         last = p.execute("select 8")
     assert [call.rows, *(each.rows for each in call.more)] == [((1,),), ((2, 3),), ()]
     assert [text.rows, *(each.rows for each in text.more)] == [((4,),), ((5,),)]
+    assert text.more is text.more
+    assert text.more[0].rows is text.more[0].rows
+    assert (call.out_params, last.out_params) == (None, None)
     assert (half.error.errno, last.rows, last.more) == (ER.BAD_FIELD_ERROR, ((8,),), ())
 
 
@@ -206,6 +209,25 @@ def test_prepared_statements(item, connect, reads):
             lost = p.execute(short)
     assert names(item)[-1] == "again"
     assert isinstance(lost.error, pymy.InterfaceError)
+
+
+@pytest.mark.parametrize("option", [True, False])
+def test_out_parameters(connect, option):
+    conn = connect(autocommit=True, pipelining=option)
+    conn.query(
+        "create procedure p(inout a int, out b varchar(9)) begin "
+        "select 7; select 8; set a = a + 1, b = 'h\u00e9'; end"
+    )
+    conn.query("create procedure q(out b varchar(9)) begin set b = 'h\u00e9'; end")
+    with conn.prepare("call p(?, ?)") as p_, conn.prepare("call q(?)") as q, conn.pipeline() as p:
+        both = p.execute(p_, (1, None))
+        bare = p.execute(q, (None,))
+        p.execute(p_, (2, None))
+    assert both.out_params == (2, "h\u00e9")
+    assert [both.rows, *(each.rows for each in both.more)] == [((7,),), ((8,),), ()]
+    assert both.more[-1].out_params == (2, "h\u00e9")
+    assert (bare.out_params, bare.rows, bare.description, bare.more) == (("h\u00e9",), (), None, ())
+    assert p.results[2].out_params == (3, "h\u00e9")
 
 
 def test_literals_follow_the_sql_mode(connect):
