@@ -61,6 +61,7 @@ class PipelineResult(Generic[Row]):
         self._command = command
         self._at = at
         self._rows: Any = None
+        self._dropped = False
         self._more: tuple[PipelineResult[Any], ...] | None = None
 
     @property
@@ -75,21 +76,32 @@ class PipelineResult(Generic[Row]):
         Its ``sent`` is False for a command that has not gone out.
         """
         command = self._command
-        if command is None or not command.sent:
-            return err.InterfaceError(
-                CR.CR_NO_RESULT_SET,
-                "This command of the pipeline was not sent: flush() the pipeline, or leave its "
-                "block",
-                sent=False,
-            )
-        if not command.done:
-            return err.OperationalError(
+        if command is not None and command.done:
+            return command.error
+        error: err.Error
+        if command is not None and command.sent:
+            error = err.OperationalError(
                 CR.CR_CANCELED,
                 "This command of the pipeline was sent and nobody waited for its answer: it may "
                 "have run",
                 sent=True,
             )
-        return command.error
+        elif self._dropped:
+            error = err.InterfaceError(
+                CR.CR_NO_RESULT_SET,
+                "This command of the pipeline was dropped and never sent: what went wrong before "
+                "was raised by the block or by flush(). Execute it again, in a new pipeline",
+                sent=False,
+            )
+        else:
+            error = err.InterfaceError(
+                CR.CR_NO_RESULT_SET,
+                "This command of the pipeline was not sent: flush() the pipeline, or leave its "
+                "block",
+                sent=False,
+            )
+        error.command_index = self.index
+        return error
 
     def result(self) -> PipelineResult[Row]:
         """Return this object, or raise the command's own error."""
@@ -263,6 +275,12 @@ class _Execution:
         return (yield from read_all_results(session, first))
 
 
+def _drop(queue: list[tuple[PipelineResult[Any], Any]]) -> None:
+    """Take note that nothing of it goes out any more."""
+    for result, _ in queue:
+        result._dropped = True
+
+
 class BasePipeline(err.Classes, Generic[Conn, Row]):
     """Commands that wait to be sent, and the results of all."""
 
@@ -336,13 +354,14 @@ class BasePipeline(err.Classes, Generic[Conn, Row]):
 
     @property
     def errors(self) -> list[err.Error]:
-        """The errors of the commands that failed, in order; each knows its ``index``."""
+        """The errors of the commands that failed, in order; each knows its ``command_index``."""
         return [each.error for each in self.results if each.done and each.error is not None]
 
     def _end(self, failed: bool) -> bool:
         """Close, and tell whether something is to be sent: not behind an exception."""
         self._closed = True
         if failed:
+            _drop(self._queue)
             self._queue.clear()
         return bool(self._queue)
 
@@ -352,21 +371,22 @@ class BasePipeline(err.Classes, Generic[Conn, Row]):
         connection = self.connection
         session = connection._session
         queue, self._queue = self._queue, []
-        yield from discard(session)
-        several = takes_several(session) and len(queue) > 1
-        at_risk = connection.in_transaction and connection.get_autocommit()
-        guarded = several and at_risk and self._may_hold_open(queue)
-        several = several and (guarded or not at_risk)
-        commands = self._commands(queue, whole=at_risk and not guarded)
-        if guarded and not session.autocommit_due:
-            commands = chain((hold_open(session),), commands)
         try:
+            yield from discard(session)
+            several = takes_several(session) and len(queue) > 1
+            at_risk = connection.in_transaction and connection.get_autocommit()
+            guarded = several and at_risk and self._may_hold_open(queue)
+            several = several and (guarded or not at_risk)
+            commands = self._commands(queue, whole=at_risk and not guarded)
+            if guarded and not session.autocommit_due:
+                commands = chain((hold_open(session),), commands)
             yield from run_together(session, commands, session.ways, most=MOST if several else 1)
         finally:
             failed = [result for result, _ in queue if result.done and result.error is not None]
-            for result in reversed(failed):
+            for result in failed:
                 assert result.error is not None
-                result.error.index = result.index
+                result.error.command_index = result.index
+            _drop(queue)
         if failed and self._on_error == "raise":
             raise failed[0].error  # type: ignore[misc]
 

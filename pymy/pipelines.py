@@ -24,7 +24,10 @@ class Pipeline(BasePipeline["Connection[Any]", Row]):
 
     def __exit__(self, exc_type: type[BaseException] | None, *rest: object) -> None:
         if self._end(exc_type is not None):
-            self._sending()
+            try:
+                self._sending()
+            finally:
+                self._end(failed=True)  # what did not even begin
 
     def flush(self) -> None:
         """Send what is queued and read the answers.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterable
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -217,8 +218,8 @@ def run_together(
         if ways is not None and answered and lost and not session.usable():
             ways.together = False
         if isinstance(exc, err.Error):
-            for each in due:
-                each.error, each.done = exc, each.sent
+            for each in due:  # each its own: who asks one writes into it
+                each.error, each.done = exc if each is due[0] else copy(exc), each.sent
         raise
     finally:
         session.followed = False

@@ -79,7 +79,7 @@ def test_an_error_stays_with_its_command(item):
         p.execute("select nothing")
     assert [each.done for each in p.results] == [True] * 7
     assert [each.errno for each in p.errors] == [ER.DUP_ENTRY, ER.DUP_ENTRY, ER.BAD_FIELD_ERROR]
-    assert [each.index for each in p.errors] == [2, 4, 6]
+    assert [each.command_index for each in p.errors] == [2, 4, 6]
     assert all(each.sent and not each.fatal for each in p.errors)
     with pytest.raises(pymy.IntegrityError):
         p.results[2].result()
@@ -94,7 +94,7 @@ def test_leaving_raises_the_first_error_when_all_has_run(item):
         for number in (1, 1, 2):
             p.execute("insert into item (id) values (%s)", (number,))
         p.execute("nonsense")
-    assert (caught.value.index, caught.value.sent) == (1, True)
+    assert (caught.value.command_index, caught.value.sent) == (1, True)
     assert p.results[2].rowcount == 1
     assert isinstance(p.results[3].error, pymy.ProgrammingError)
     with pytest.raises(pymy.IntegrityError), item.pipeline() as p:
@@ -115,7 +115,7 @@ def test_flush_in_the_middle(item):
         with pytest.raises(pymy.ProgrammingError) as caught:
             p.execute("nonsense")
             p.flush()
-        assert caught.value.index == 2
+        assert caught.value.command_index == 2
         p.flush()
         last = p.execute("select count(*) from item")
     assert (other.lastrowid, last.rows) == (2, ((2,),))
@@ -128,6 +128,9 @@ def test_an_exception_drops_what_is_not_sent(item, reads):
     assert not reads
     assert names(item) == []
     assert not p.results[0].done
+    with pytest.raises(pymy.InterfaceError, match="dropped and never sent") as caught:
+        list(p.results[0])
+    assert (caught.value.sent, caught.value.command_index) == (False, 0)
     with pytest.raises(pymy.InterfaceError, match="ended"):
         p.execute("select 1")
     reads.clear()
@@ -422,7 +425,7 @@ def test_a_transaction_that_a_deadlock_ends_stays_together(connect, needs, cross
             after = p.execute("insert into t values (5, 5)")
             p.execute("insert into t values (6, 6)")
     thread.join()
-    assert (caught.value.errno, caught.value.index) == (ER.LOCK_DEADLOCK, 0)
+    assert (caught.value.errno, caught.value.command_index) == (ER.LOCK_DEADLOCK, 0)
     assert caught.value.retry is pymy.Retry.TRANSACTION
     assert after.rowcount == 1
     assert values(conn) == [2, 2]
@@ -454,6 +457,7 @@ def test_nothing_is_sent_behind_the_deadlock_where_it_would_be_committed(
     thread.join()
     assert caught.value.errno == ER.LOCK_DEADLOCK
     assert [each.error.sent for each in p.results] == [True, False, False, False]
+    assert "dropped" in str(p.results[3].error)
     assert not conn.in_transaction
     assert values(connect()) == [2, 2]
 
@@ -730,6 +734,8 @@ def test_a_time_out(connect, item):
     assert conn.execute("select connection_id()").fetchone() == (thread,)
     assert names(item) == ["first", "behind"]  # it was sent, and nothing stopped it
     assert not p.results[3].error.sent
+    assert "dropped" in str(p.results[3].error)
+    assert [each.error.command_index for each in p.results[1:]] == [1, 2, 3]
     with conn.pipeline() as p:
         one = p.execute("select 1")
     assert one.rows == ((1,),)
@@ -761,7 +767,13 @@ def test_a_lost_link(connect, item):
     assert not conn.open
     assert p.results[0].rowcount == 1
     assert p.results[2].error.fatal  # MySQL answers to the KILL that it was killed itself
+    assert [each.command_index for each in p.errors] == [1, 2]
+    assert [each.error.command_index for each in p.results[1:]] == [1, 2]
+    assert caught.value in p.errors
     assert names(item) == ["first"]
+    with pytest.raises(pymy.Error), conn.pipeline() as p:
+        p.execute("select 1")
+    assert "dropped" in str(p.results[0].error)
     conn.ping(reconnect=True)
     with conn.pipeline() as p:  # one by one from now on
         last = p.execute("select 1")
