@@ -9,10 +9,19 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 from . import err
 from .basestatement import BaseStatement
 from .constants import CR
+from .procedures import out_params
 from .protocol.columns import Column
 from .protocol.needs import Conversation
-from .protocol.params import bind
-from .protocol.pipelining import MOST, Command, may_set, query_command, run_together, takes_several
+from .protocol.params import Parameter, bind
+from .protocol.pipelining import (
+    MOST,
+    Command,
+    may_set,
+    query_command,
+    run_together,
+    stays_in_transaction,
+    takes_several,
+)
 from .protocol.query import discard, query, read_all_results
 from .protocol.result import Description, Result
 from .protocol.statements import check_count, execute, execute_command
@@ -21,9 +30,10 @@ from .rows import Row, RowFactory, Rows
 
 if TYPE_CHECKING:
     from .base import BaseConnection
+    from .basetransactions import BaseTransactional
 
 T = TypeVar("T")
-Conn = TypeVar("Conn", bound="BaseConnection")
+Conn = TypeVar("Conn", bound="BaseTransactional")
 OnError = Literal["raise", "keep"]
 Maker = Callable[[Sequence[Column]], Callable[[tuple[Any, ...]], Any] | None]
 
@@ -51,6 +61,8 @@ class PipelineResult(Generic[Row]):
         self._command = command
         self._at = at
         self._rows: Any = None
+        self._dropped = False
+        self._more: tuple[PipelineResult[Any], ...] | None = None
 
     @property
     def done(self) -> bool:
@@ -64,21 +76,32 @@ class PipelineResult(Generic[Row]):
         Its ``sent`` is False for a command that has not gone out.
         """
         command = self._command
-        if command is None or not command.sent:
-            return err.InterfaceError(
-                CR.CR_NO_RESULT_SET,
-                "This command of the pipeline was not sent: flush() the pipeline, or leave its "
-                "block",
-                sent=False,
-            )
-        if not command.done:
-            return err.OperationalError(
+        if command is not None and command.done:
+            return command.error
+        error: err.Error
+        if command is not None and command.sent:
+            error = err.OperationalError(
                 CR.CR_CANCELED,
                 "This command of the pipeline was sent and nobody waited for its answer: it may "
                 "have run",
                 sent=True,
             )
-        return command.error
+        elif self._dropped:
+            error = err.InterfaceError(
+                CR.CR_NO_RESULT_SET,
+                "This command of the pipeline was dropped and never sent: what went wrong before "
+                "was raised by the block or by flush(). Execute it again, in a new pipeline",
+                sent=False,
+            )
+        else:
+            error = err.InterfaceError(
+                CR.CR_NO_RESULT_SET,
+                "This command of the pipeline was not sent: flush() the pipeline, or leave its "
+                "block",
+                sent=False,
+            )
+        error.command_index = self.index
+        return error
 
     def result(self) -> PipelineResult[Row]:
         """Return this object, or raise the command's own error."""
@@ -89,9 +112,23 @@ class PipelineResult(Generic[Row]):
         error = self.error
         if error is not None:
             raise error
+        return self._results()[self._at]
+
+    def _results(self) -> list[Result]:
+        """All but the row of OUT parameters, which is none of the procedure's results."""
         assert self._command is not None
-        result: Result = self._command.result[self._at]
-        return result
+        found: list[Result] = self._command.result
+        return [each for each in found if not each.is_out_params] or found
+
+    @property
+    def out_params(self) -> tuple[Any, ...] | None:
+        """The OUT and INOUT parameters of a prepared CALL; None for anything else."""
+        self._answer()
+        assert self._command is not None
+        for each in self._command.result:
+            if each.is_out_params:
+                return out_params(self._cursor.connection, each)
+        return None
 
     @property
     def rows(self) -> Rows[Row]:
@@ -136,12 +173,12 @@ class PipelineResult(Generic[Row]):
     def more(self) -> tuple[PipelineResult[Any], ...]:
         """The further results of a CALL or of several statements in one text."""
         self._answer()
-        command = self._command
-        assert command is not None
-        return tuple(
-            PipelineResult(self.index, self.statement, self._cursor, command, at)
-            for at in range(self._at + 1, len(command.result))
-        )
+        if self._more is None:
+            self._more = tuple(
+                PipelineResult(self.index, self.statement, self._cursor, self._command, at)
+                for at in range(self._at + 1, len(self._results()))
+            )
+        return self._more
 
     def __repr__(self) -> str:
         state = "pending" if not self.done else "failed" if self.error is not None else "done"
@@ -149,9 +186,11 @@ class PipelineResult(Generic[Row]):
 
 
 class _Text:
-    """A text that waits to be sent; its literals are those of the moment it goes out."""
+    """A text that waits to be sent; its charset and literals are those of the moment it goes."""
 
     def __init__(self, connection: BaseConnection, cursor: Any, sql: str | bytes, args: Any):
+        if args is not None and not isinstance(sql, str):
+            sql = bytes(sql).decode(connection.encoding)
         self._connection = connection
         self._cursor = cursor
         self._sql = sql
@@ -168,6 +207,9 @@ class _Text:
     def sets(self) -> bool:
         return may_set(self._connection._session, self._bytes)
 
+    def stays(self) -> bool:
+        return stays_in_transaction(self._connection._session, self._bytes)
+
     def command(self, alone: bool) -> Command:
         session = self._connection._session
         if alone:
@@ -176,9 +218,10 @@ class _Text:
 
     def _now(self) -> bytes:
         connection = self._connection
-        if self.has_values and connection._context is not self._context:
+        if connection._context is not self._context:
             self._context = connection._context
-            self._bytes = connection._encode(self._cursor._mogrify(self._sql, self._args))
+            self.statement = self._cursor._mogrify(self._sql, self._args)
+            self._bytes = connection._encode(self.statement)
         return self._bytes
 
     def _alone(self) -> Conversation[list[Result]]:
@@ -199,25 +242,43 @@ class _Execution:
         self._connection = connection
         self._source = statement  # which a program may drop meanwhile
         self._prepared = prepared
-        self._parameters = bind(values, connection._context)
+        self._values = tuple(values)
+        self._context = connection._context
+        self._parameters = bind(values, self._context)
         self._attributes = dict(connection.query_attributes)
         self.statement: str | bytes = statement.sql
 
     def sets(self) -> bool:
         return may_set(self._connection._session, self._prepared.text)
 
+    def stays(self) -> bool:
+        return stays_in_transaction(self._connection._session, self._prepared.text)
+
     def command(self, alone: bool) -> Command:
         session = self._connection._session
         command = None
         if not self._source.closed:
-            command = execute_command(session, self._prepared, self._parameters, self._attributes)
+            command = execute_command(session, self._prepared, self._now(), self._attributes)
         return command or Command(0, b"", self._alone, alone=self._alone)
+
+    def _now(self) -> list[Parameter]:
+        connection = self._connection
+        if connection._context is not self._context:
+            self._context = connection._context
+            self._parameters = bind(self._values, self._context)
+        return self._parameters
 
     def _alone(self) -> Conversation[list[Result]]:
         session = self._connection._session
         prepared = self._source._open()
-        first = execute(session, prepared, self._parameters, attributes=self._attributes)
+        first = execute(session, prepared, self._now(), attributes=self._attributes)
         return (yield from read_all_results(session, first))
+
+
+def _drop(queue: list[tuple[PipelineResult[Any], Any]]) -> None:
+    """Take note that nothing of it goes out any more."""
+    for result, _ in queue:
+        result._dropped = True
 
 
 class BasePipeline(err.Classes, Generic[Conn, Row]):
@@ -293,13 +354,14 @@ class BasePipeline(err.Classes, Generic[Conn, Row]):
 
     @property
     def errors(self) -> list[err.Error]:
-        """The errors of the commands that failed, in order; each knows its ``index``."""
+        """The errors of the commands that failed, in order; each knows its ``command_index``."""
         return [each.error for each in self.results if each.done and each.error is not None]
 
     def _end(self, failed: bool) -> bool:
         """Close, and tell whether something is to be sent: not behind an exception."""
         self._closed = True
         if failed:
+            _drop(self._queue)
             self._queue.clear()
         return bool(self._queue)
 
@@ -309,27 +371,49 @@ class BasePipeline(err.Classes, Generic[Conn, Row]):
         connection = self.connection
         session = connection._session
         queue, self._queue = self._queue, []
-        yield from discard(session)
-        several = takes_several(session) and len(queue) > 1
-        commands = self._commands(queue)
-        if several and connection.in_transaction and connection.get_autocommit():
-            commands = chain((hold_open(session),), commands)
         try:
+            yield from discard(session)
+            several = takes_several(session) and len(queue) > 1
+            at_risk = connection.in_transaction and connection.get_autocommit()
+            guarded = several and at_risk and self._may_hold_open(queue)
+            several = several and (guarded or not at_risk)
+            commands = self._commands(queue, whole=at_risk and not guarded)
+            if guarded and not session.autocommit_due:
+                commands = chain((hold_open(session),), commands)
             yield from run_together(session, commands, session.ways, most=MOST if several else 1)
         finally:
             failed = [result for result, _ in queue if result.done and result.error is not None]
-            for result in reversed(failed):
+            for result in failed:
                 assert result.error is not None
-                result.error.index = result.index
+                result.error.command_index = result.index
+            _drop(queue)
         if failed and self._on_error == "raise":
             raise failed[0].error  # type: ignore[misc]
 
-    def _commands(self, queue: list[tuple[PipelineResult[Any], Any]]) -> Iterator[Command]:
+    def _may_hold_open(self, queue: list[tuple[PipelineResult[Any], Any]]) -> bool:
+        """Tell whether autocommit may be off until the transaction ends.
+
+        Not where a statement of the program may end it: those behind it are to be committed. And
+        the server must tell when the program itself sets autocommit.
+        """
+        connection = self.connection
+        tells = "autocommit" in connection._session.variables
+        return tells and connection._ends_by_itself() and all(entry.stays() for _, entry in queue)
+
+    def _commands(
+        self, queue: list[tuple[PipelineResult[Any], Any]], whole: bool
+    ) -> Iterator[Command]:
+        """Make the commands; ``whole`` ends them where the server rolls the transaction back."""
         self.connection._catch_up()
+        session = self.connection._session
+        rollbacks = session.rollbacks
         unsure = False  # how literals are read: a SET before is not answered
         for result, entry in queue:
+            if whole and session.rollbacks != rollbacks:
+                return
             alone = unsure and entry.has_values
             result._command = command = entry.command(alone)
+            result.statement = entry.statement
             unsure = (unsure and command.alone is None) or entry.sets()
             yield command
 

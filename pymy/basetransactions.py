@@ -37,6 +37,11 @@ class BaseTransactional(BaseCommands):
         self._branch = None
         self._session.begun = False
 
+    def _ends_by_itself(self) -> bool:
+        """Tell whether the end of the open transaction is a block's or XA's, not a statement's."""
+        blocks = self._blocks
+        return self._branch is not None or (bool(blocks) and blocks[0]._savepoint is None)
+
     def _outside_blocks(self, method: str) -> None:
         if self._blocks:
             raise misused(

@@ -64,7 +64,7 @@ class Error(MySQLError):
     row_range: range | None = None
     """Of many rows: the indexes of those sent together, one of which failed."""
 
-    index: int | None = None
+    command_index: int | None = None
     """Of a pipeline: number of the command that failed, from 0."""
 
     def __init__(

@@ -24,7 +24,10 @@ class Pipeline(BasePipeline["Connection[Any]", Row]):
 
     def __exit__(self, exc_type: type[BaseException] | None, *rest: object) -> None:
         if self._end(exc_type is not None):
-            self._sending()
+            try:
+                self._sending()
+            finally:
+                self._end(failed=True)  # what did not even begin
 
     def flush(self) -> None:
         """Send what is queued and read the answers.
@@ -32,7 +35,8 @@ class Pipeline(BasePipeline["Connection[Any]", Row]):
         Sends a COM_QUERY or COM_STMT_EXECUTE for each command, up to 256 and 32 KiB of them ahead
         of their answers: a round trip for all, or one for as much as that. Nothing queued: nothing.
         One by one, a round trip each, with compression, with ``local_infile`` or with
-        ``pipelining=False``, and once a link was lost between two answers.
+        ``pipelining=False``, once a link was lost between two answers, and with autocommit on in a
+        transaction of ``begin()``, or of a block whose pipeline may end it: not behind a deadlock.
 
         Raises the first command's error, when all are answered, unless ``on_error`` is "keep"; and
         what ended the connection or the time, as ``Cursor.execute`` does.

@@ -19,7 +19,10 @@ class Pipeline(BasePipeline["Connection[Any]", Row]):
 
     async def __aexit__(self, exc_type: type[BaseException] | None, *rest: object) -> None:
         if self._end(exc_type is not None):
-            await self._sending()
+            try:
+                await self._sending()
+            finally:
+                self._end(failed=True)
 
     async def flush(self) -> None:
         """Send what is queued and read the answers."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterable
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -38,12 +39,14 @@ from pymy.protocol.state import BUSY
 WINDOW = 32 * 1024
 # Commands without their answers; a time-out cannot take back what went out.
 MOST = 256
-# What sets nothing, though the word may stand in it: UPDATE t SET.
-_HARMLESS = re.compile(
-    rb"(?>\s|/\*[^!M].*?\*/|--[^\n]*\n|#[^\n]*\n)*+\(*"
-    rb"(?:SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH|VALUES|TABLE|CALL|DO)\b",
-    re.IGNORECASE | re.DOTALL,
+_BEGINNING = (
+    rb"(?>\s|/\*(?![!M]).*?\*/|--[^\n]*\n|#[^\n]*\n)*+\(*"
+    rb"(?:SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH|VALUES|TABLE|DO%s)\b"
 )
+# What neither begins nor ends a transaction: functions and triggers must not.
+_STAYS = re.compile(_BEGINNING % b"", re.IGNORECASE | re.DOTALL)
+# What sets nothing, though the word may stand in it: UPDATE t SET.
+_HARMLESS = re.compile(_BEGINNING % rb"|CALL", re.IGNORECASE | re.DOTALL)
 # What may ask for a file: the commands behind it would be taken for that.
 _LOADS = re.compile(rb"\bLOCAL\b", re.IGNORECASE)
 _SETS = re.compile(rb"\b(?:SET|USE|EXECUTE)\b", re.IGNORECASE)
@@ -107,8 +110,18 @@ def may_set(session: Session, sql: bytes) -> bool:
     """
     if SETTING.search(sql):
         return True
-    several = session.multi_statements and b";" in sql
-    return _SETS.search(sql) is not None and (several or _HARMLESS.match(sql) is None)
+    if _SETS.search(sql) is None:
+        return False
+    return _may_be_several(session, sql) or _HARMLESS.match(sql) is None
+
+
+def stays_in_transaction(session: Session, sql: bytes) -> bool:
+    """Tell whether a text leaves an open transaction open, unless it fails."""
+    return _STAYS.match(sql) is not None and not _may_be_several(session, sql)
+
+
+def _may_be_several(session: Session, sql: bytes) -> bool:
+    return session.multi_statements and b";" in sql
 
 
 def takes_several(session: Session) -> bool:
@@ -205,8 +218,8 @@ def run_together(
         if ways is not None and answered and lost and not session.usable():
             ways.together = False
         if isinstance(exc, err.Error):
-            for each in due:
-                each.error, each.done = exc, each.sent
+            for each in due:  # each its own: who asks one writes into it
+                each.error, each.done = exc if each is due[0] else copy(exc), each.sent
         raise
     finally:
         session.followed = False

@@ -512,3 +512,5 @@ class Session(Framing):
             change.name in self.variables or len(self.variables) < 1000
         ):
             self.variables[change.name] = change.value
+            if change.name == "autocommit":
+                self.autocommit_due = False  # it is now as somebody asked for

@@ -6,6 +6,7 @@ import io
 import os
 import sys
 import threading
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,7 @@ def test_an_error_stays_with_its_command(item):
         p.execute("select nothing")
     assert [each.done for each in p.results] == [True] * 7
     assert [each.errno for each in p.errors] == [ER.DUP_ENTRY, ER.DUP_ENTRY, ER.BAD_FIELD_ERROR]
-    assert [each.index for each in p.errors] == [2, 4, 6]
+    assert [each.command_index for each in p.errors] == [2, 4, 6]
     assert all(each.sent and not each.fatal for each in p.errors)
     with pytest.raises(pymy.IntegrityError):
         p.results[2].result()
@@ -93,7 +94,7 @@ def test_leaving_raises_the_first_error_when_all_has_run(item):
         for number in (1, 1, 2):
             p.execute("insert into item (id) values (%s)", (number,))
         p.execute("nonsense")
-    assert (caught.value.index, caught.value.sent) == (1, True)
+    assert (caught.value.command_index, caught.value.sent) == (1, True)
     assert p.results[2].rowcount == 1
     assert isinstance(p.results[3].error, pymy.ProgrammingError)
     with pytest.raises(pymy.IntegrityError), item.pipeline() as p:
@@ -114,7 +115,7 @@ def test_flush_in_the_middle(item):
         with pytest.raises(pymy.ProgrammingError) as caught:
             p.execute("nonsense")
             p.flush()
-        assert caught.value.index == 2
+        assert caught.value.command_index == 2
         p.flush()
         last = p.execute("select count(*) from item")
     assert (other.lastrowid, last.rows) == (2, ((2,),))
@@ -127,6 +128,9 @@ def test_an_exception_drops_what_is_not_sent(item, reads):
     assert not reads
     assert names(item) == []
     assert not p.results[0].done
+    with pytest.raises(pymy.InterfaceError, match="dropped and never sent") as caught:
+        list(p.results[0])
+    assert (caught.value.sent, caught.value.command_index) == (False, 0)
     with pytest.raises(pymy.InterfaceError, match="ended"):
         p.execute("select 1")
     reads.clear()
@@ -172,6 +176,9 @@ def test_several_results(connect):
         last = p.execute("select 8")
     assert [call.rows, *(each.rows for each in call.more)] == [((1,),), ((2, 3),), ()]
     assert [text.rows, *(each.rows for each in text.more)] == [((4,),), ((5,),)]
+    assert text.more is text.more
+    assert text.more[0].rows is text.more[0].rows
+    assert (call.out_params, last.out_params) == (None, None)
     assert (half.error.errno, last.rows, last.more) == (ER.BAD_FIELD_ERROR, ((8,),), ())
 
 
@@ -205,6 +212,25 @@ def test_prepared_statements(item, connect, reads):
             lost = p.execute(short)
     assert names(item)[-1] == "again"
     assert isinstance(lost.error, pymy.InterfaceError)
+
+
+@pytest.mark.parametrize("option", [True, False])
+def test_out_parameters(connect, option):
+    conn = connect(autocommit=True, pipelining=option)
+    conn.query(
+        "create procedure p(inout a int, out b varchar(9)) begin "
+        "select 7; select 8; set a = a + 1, b = 'h\u00e9'; end"
+    )
+    conn.query("create procedure q(out b varchar(9)) begin set b = 'h\u00e9'; end")
+    with conn.prepare("call p(?, ?)") as p_, conn.prepare("call q(?)") as q, conn.pipeline() as p:
+        both = p.execute(p_, (1, None))
+        bare = p.execute(q, (None,))
+        p.execute(p_, (2, None))
+    assert both.out_params == (2, "h\u00e9")
+    assert [both.rows, *(each.rows for each in both.more)] == [((7,),), ((8,),), ()]
+    assert both.more[-1].out_params == (2, "h\u00e9")
+    assert (bare.out_params, bare.rows, bare.description, bare.more) == (("h\u00e9",), (), None, ())
+    assert p.results[2].out_params == (3, "h\u00e9")
 
 
 def test_literals_follow_the_sql_mode(connect):
@@ -246,6 +272,28 @@ SETS = {
 def test_what_may_set(conn, sql):
     session = getattr(conn, "_inner", conn)._session
     assert pipelining.may_set(session, sql.encode()) is SETS[sql]
+
+
+def test_the_charset_is_that_of_the_moment(connect):
+    conn, other = connect(autocommit=True), connect()
+    conn.query("create table t (id int primary key, v varchar(9)) charset utf8mb4")
+    with conn.prepare("insert into t values (?, ?)") as insert, conn.pipeline() as p:
+        p.execute("insert into t values (1, '\u00e9')")
+        p.execute("insert into t values (2, %s)", ("\u00e9",))
+        p.execute("insert into t values (3, '\u00e9'), (4, %s)".encode(), ("\u00e9",))
+        p.execute(insert, (5, "\u00e9"))
+        p.execute(insert, (6, io.BytesIO("\u00e9".encode())))
+        conn.set_charset("latin1")
+        conn.query("set sql_mode = concat(@@sql_mode, ',no_backslash_escapes')")
+        p.execute("insert into t values (7, '\u00e9')")
+    assert other.execute("select v from t order by id").fetchall() == 7 * (("\u00e9",),)
+    conn.query("delete from t")
+    with pytest.raises(pymy.DataError, match=r"latin1|cp1252"), conn.pipeline() as p:
+        p.execute("insert into t values (1, 'a')")
+        conn.set_charset("utf8mb4")
+        p.execute("insert into t values (2, %s)", ("\u0416",))
+        conn.set_charset("latin1")
+    assert other.execute("select id from t for update").fetchall() == ((1,),)
 
 
 def test_much_in_both_directions(item):
@@ -349,9 +397,10 @@ def test_round_trips_through_a_relay(server, connect, tcp_dsn):
 # -- transactions
 
 
-def test_a_transaction_that_a_deadlock_ends_stays_together(connect):
-    """What is behind the deadlock runs; it must not be committed statement by statement."""
-    conn, heavy = connect(autocommit=True), connect()
+@pytest.fixture
+def crossing(connect):
+    """A thread whose update of row 1 deadlocks with whoever has it and wants row 2, and wins."""
+    heavy = connect()
     make_table(heavy)
     heavy.cursor().executemany("insert into t values (%s, 0)", [(n,) for n in range(10, 99)])
     heavy.query("update t set a = 2 where id = 2")
@@ -361,7 +410,13 @@ def test_a_transaction_that_a_deadlock_ends_stays_together(connect):
         heavy.query("delete from t where id >= 10")
         heavy.commit()
 
-    thread = threading.Thread(target=cross)
+    return threading.Thread(target=cross)
+
+
+def test_a_transaction_that_a_deadlock_ends_stays_together(connect, needs, crossing):
+    """What is behind the deadlock runs; it must not be committed statement by statement."""
+    needs("session tracking")
+    conn, thread = connect(autocommit=True), crossing
     with pytest.raises(pymy.OperationalError) as caught, conn.transaction():
         conn.query("update t set a = 1 where id = 1")
         thread.start()
@@ -370,17 +425,222 @@ def test_a_transaction_that_a_deadlock_ends_stays_together(connect):
             after = p.execute("insert into t values (5, 5)")
             p.execute("insert into t values (6, 6)")
     thread.join()
-    assert (caught.value.errno, caught.value.index) == (ER.LOCK_DEADLOCK, 0)
+    assert (caught.value.errno, caught.value.command_index) == (ER.LOCK_DEADLOCK, 0)
     assert caught.value.retry is pymy.Retry.TRANSACTION
     assert after.rowcount == 1
     assert values(conn) == [2, 2]
     assert conn.get_autocommit()
     assert conn.execute("select @@autocommit").fetchone() == (1,)
     conn.query("insert into t values (7, 7)")
-    assert values(heavy) == [2, 2, 7]
+    assert values(connect()) == [2, 2, 7]
 
 
-def test_autocommit_is_back_behind_the_transaction(connect):
+@pytest.mark.parametrize("block", [False, True])
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_nothing_is_sent_behind_the_deadlock_where_it_would_be_committed(
+    connect, crossing, block, pipelining
+):
+    conn, thread = connect(autocommit=True, pipelining=pipelining), crossing
+    with ExitStack() as stack:
+        caught = stack.enter_context(pytest.raises(pymy.OperationalError))
+        if block:
+            stack.enter_context(conn.transaction())
+        else:
+            conn.begin()
+        conn.query("update t set a = 1 where id = 1")
+        thread.start()
+        with conn.pipeline() as p:
+            p.execute("update t set a = 1 where id = 2")
+            p.execute("insert into t values (5, 5)")
+            p.execute("create table u (a int)")
+            p.execute("insert into t values (6, 6)")
+    thread.join()
+    assert caught.value.errno == ER.LOCK_DEADLOCK
+    assert [each.error.sent for each in p.results] == [True, False, False, False]
+    assert "dropped" in str(p.results[3].error)
+    assert not conn.in_transaction
+    assert values(connect()) == [2, 2]
+
+
+def inserting(p, *numbers):
+    for number in numbers:
+        p.execute("insert into t values (%s, 0)", (number,))
+
+
+def begun(conn):
+    conn.begin()
+    with conn.pipeline() as p:
+        inserting(p, 3, 4)
+
+
+def commit_among(conn):
+    conn.begin()
+    with conn.pipeline() as p:
+        inserting(p, 3)
+        p.execute("commit")
+        inserting(p, 4)
+    conn.query("insert into t values (5, 0)")
+
+
+def table_among(conn):
+    conn.begin()
+    with conn.pipeline() as p:
+        inserting(p, 3)
+        p.execute("create table if not exists u (a int)")
+        inserting(p, 4)
+    conn.query("insert into t values (5, 0)")
+
+
+def table_among_in_a_block(conn):
+    with suppress(ZeroDivisionError), conn.transaction():
+        with conn.pipeline() as p:
+            inserting(p, 3, 4)
+        with conn.pipeline() as p:
+            inserting(p, 5)
+            p.execute("create table if not exists u (a int)")
+            inserting(p, 6)
+        raise ZeroDivisionError
+    conn.query("insert into t values (7, 0)")
+
+
+def call_among(conn):
+    conn.begin()
+    with conn.pipeline() as p:
+        inserting(p, 3)
+        p.execute("call committing()")
+        inserting(p, 4)
+
+
+def prepared_call_among(conn):
+    conn.begin()
+    with conn.prepare("call committing()") as call, conn.pipeline() as p:
+        inserting(p, 3)
+        p.execute(call)
+        inserting(p, 4)
+
+
+def call_behind(conn):
+    begun(conn)
+    conn.query("call committing()")
+
+
+def commit_behind(conn):
+    begun(conn)
+    conn.query("commit; insert into t values (9, 0)")
+
+
+def commit_behind_a_savepoint(conn):
+    conn.begin()
+    with conn.transaction(), conn.pipeline() as p:
+        inserting(p, 3, 4)
+    conn.query("commit; insert into t values (9, 0)")
+
+
+def several_in_one(conn):
+    conn.begin()
+    with conn.pipeline() as p:
+        inserting(p, 3)
+        p.execute("insert into t values (4, 0); commit; insert into t values (5, 0)")
+        inserting(p, 6)
+
+
+def several_in_a_block(conn):
+    with suppress(ZeroDivisionError), conn.transaction():
+        with conn.pipeline() as p:
+            inserting(p, 3)
+            p.execute("select 1; commit; insert into t values (5, 0)")
+            inserting(p, 6)
+        raise ZeroDivisionError
+
+
+def script_behind(conn):
+    begun(conn)
+    conn.run_script(["commit; insert into t values (9, 0); insert into t values (10, 0);"])
+
+
+def text_begins(conn):
+    conn.query("start transaction")
+    with conn.pipeline() as p:
+        inserting(p, 3, 4)
+    conn.query("commit and chain")
+    conn.query("insert into t values (5, 0)")
+    conn.query("commit")
+    conn.query("insert into t values (6, 0)")
+
+
+def switched_off(conn):
+    begun(conn)
+    conn.query("set autocommit=0")
+    conn.commit()
+    conn.query("insert into t values (9, 0)")
+
+
+def switched_off_in_a_block(conn):
+    with conn.transaction():
+        with conn.pipeline() as p:
+            inserting(p, 3, 4)
+        conn.query("set autocommit=0")
+    conn.query("insert into t values (9, 0)")
+
+
+PROGRAMS = [
+    commit_among, table_among, table_among_in_a_block, call_among, prepared_call_among, call_behind,
+    commit_behind, commit_behind_a_savepoint, several_in_one, several_in_a_block, script_behind,
+    text_begins, switched_off, switched_off_in_a_block,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+def test_the_option_changes_no_meaning(connect, program, needs):
+    if program is switched_off_in_a_block:
+        needs("session tracking")
+    admin = connect(autocommit=True)
+    make_table(admin)
+    admin.query(
+        "create procedure committing() begin commit; insert into t values (100, 0); end",
+    )
+    seen = []
+    for option in (True, False):
+        admin.query("delete from t")
+        conn = connect(autocommit=True, pipelining=option, multi_statements=True)
+        program(conn)
+        seen.append([
+            conn.in_transaction,
+            conn.get_autocommit(),
+            conn.execute("select @@autocommit").fetchone(),
+        ])  # fmt: skip
+        conn.close()
+        # the server rolls back what is open once it has seen the end of the link
+        seen[-1].append(admin.execute("select id from t order by id for update").fetchall())
+    assert seen[0] == seen[1]
+    assert seen[0][-1]
+
+
+@pytest.mark.parametrize(
+    "text, stays",
+    [
+        ("select 1", True),
+        (" /**/ -- x\n(select 1)", True),
+        ("Insert into t values (';')", False),
+        ("do 1", True),
+        ("call p()", False),
+        ("/**/ call p(/* */(select 1))", False),
+        ("/*!50000 commit */ select 1", False),
+        ("/*M!100000 commit */ select 1", False),
+        ("select 1; commit", False),
+        ("commit", False),
+        ("truncate t", False),
+        ("selected", False),
+    ],
+)
+def test_what_stays_in_its_transaction(connect, text, stays):
+    conn = connect(multi_statements=True)
+    session = getattr(conn, "_inner", conn)._session
+    assert pipelining.stays_in_transaction(session, text.encode()) is stays
+
+
+def test_autocommit_is_back_behind_the_transaction(connect, needs):
+    needs("session tracking")
     conn, other = connect(autocommit=True), connect(autocommit=True)
     make_table(conn)
 
@@ -401,7 +661,7 @@ def test_autocommit_is_back_behind_the_transaction(connect):
     assert len(values(other)) == 5
     assert twice(6) == 1
     conn.begin()
-    assert twice(7) == 0
+    assert twice(7) == 1  # what ends it may be any statement: no guard
     conn.rollback()
     assert twice(8) == 1
     conn.begin()
@@ -474,6 +734,8 @@ def test_a_time_out(connect, item):
     assert conn.execute("select connection_id()").fetchone() == (thread,)
     assert names(item) == ["first", "behind"]  # it was sent, and nothing stopped it
     assert not p.results[3].error.sent
+    assert "dropped" in str(p.results[3].error)
+    assert [each.error.command_index for each in p.results[1:]] == [1, 2, 3]
     with conn.pipeline() as p:
         one = p.execute("select 1")
     assert one.rows == ((1,),)
@@ -505,7 +767,13 @@ def test_a_lost_link(connect, item):
     assert not conn.open
     assert p.results[0].rowcount == 1
     assert p.results[2].error.fatal  # MySQL answers to the KILL that it was killed itself
+    assert [each.command_index for each in p.errors] == [1, 2]
+    assert [each.error.command_index for each in p.results[1:]] == [1, 2]
+    assert caught.value in p.errors
     assert names(item) == ["first"]
+    with pytest.raises(pymy.Error), conn.pipeline() as p:
+        p.execute("select 1")
+    assert "dropped" in str(p.results[0].error)
     conn.ping(reconnect=True)
     with conn.pipeline() as p:  # one by one from now on
         last = p.execute("select 1")
