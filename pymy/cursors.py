@@ -91,8 +91,9 @@ class Cursor(BaseCursor["Connection[Any]", Row]):
         """Call a stored procedure; its result sets are read with ``fetch...`` and ``nextset``.
 
         Arguments go through the user variables ``@_procname_0`` ..., which are read again when all
-        results of the procedure are here: three round trips, one without arguments. That SELECT is
-        what ``ROW_COUNT()`` and MySQL's ``SHOW WARNINGS`` look back on.
+        results of the procedure are here: three round trips, one without arguments. IN arguments
+        come back too, whole, and ``max_column_length`` does not count for any. That SELECT is what
+        ``ROW_COUNT()`` and MySQL's ``SHOW WARNINGS`` look back on.
         Returns ``args``, in a copy of them when OUT and INOUT parameters have other values now: as
         a user variable holds them, dates as text. See ``Statement.execute`` for their own types.
         An unbuffered cursor does not read ahead and returns ``args`` unchanged.
