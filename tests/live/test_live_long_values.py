@@ -19,11 +19,9 @@ MIB = 1 << 20
 LETTERS = bytes(range(256))
 
 
-@pytest.fixture(params=["never", "always"])
-def photos(request, connect):
-    conn = connect(autocommit=True, prepare=request.param)
-    conn.query("create table photo (id int primary key, name varchar(20), b longblob)")
-    return conn
+@pytest.fixture
+def photos(empty_photos):
+    return empty_photos
 
 
 INSERT = "insert into photo values (%s, %s, %s)"
