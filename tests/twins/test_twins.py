@@ -118,6 +118,20 @@ def test_parameters_and_first_lines(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PAIRS)
+def test_iterating(name: str) -> None:
+    """What pymy iterates over here it does there, and leaves it to no base of Python's own."""
+    one, other = PAIRS[name]
+    for here, there in [("__iter__", "__aiter__"), ("__next__", "__anext__")]:
+        assert hasattr(one, here) == hasattr(other, there)
+    assert is_ours(one, "__next__") == is_ours(other, "__anext__")
+
+
+def is_ours(cls: type, name: str) -> bool:
+    owner = next((base for base in cls.__mro__ if name in vars(base)), object)
+    return owner.__module__.startswith("pymy.")
+
+
+@pytest.mark.parametrize("name", PAIRS)
 def test_constructors(name: str) -> None:
     one, other = PAIRS[name]
     assert parameters(one.__init__) == parameters(other.__init__)
