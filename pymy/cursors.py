@@ -76,7 +76,7 @@ class Cursor(BaseCursor["Connection[Any]", Row]):
         is sent once a row.
 
         args: may be a generator; what goes out at once is held and no more.
-        results: keep what each row did in ``cursor.results``, a list of (insert_id, affected_rows).
+        results: keep what each row did in ``cursor.results``, a list of ``pymy.RowResult``.
             That takes a statement a row, except for bulk on MariaDB 11.5 and later.
         Returns the sum of affected rows; None when ``args`` is empty.
         An error ends it: its ``row_index`` or ``row_range`` names the row. What was sent before has
@@ -233,4 +233,4 @@ class SSDictCursor(DictRows, SSCursor[dict[str, Any]]):
 # Subclassed by programs written for PyMySQL.
 DictCursorMixin = DictRows
 
-__all__ = ["Cursor", "DictCursor", "DictCursorMixin", "SSCursor", "SSDictCursor"]
+__all__ = ["Cursor", "DictCursor", "DictCursorMixin", "FetchCursor", "SSCursor", "SSDictCursor"]

@@ -29,6 +29,7 @@ PAIRS = {
     "DictCursor": (pymy.cursors.DictCursor, pymy.aio.DictCursor),
     "SSCursor": (pymy.cursors.SSCursor, pymy.aio.SSCursor),
     "SSDictCursor": (pymy.cursors.SSDictCursor, pymy.aio.SSDictCursor),
+    "FetchCursor": (pymy.cursors.FetchCursor, pymy.aio.FetchCursor),
 }
 if hasattr(pymy, "Pool") and hasattr(pymy.aio, "Pool"):
     PAIRS["Pool"] = (pymy.Pool, pymy.aio.Pool)
@@ -41,7 +42,7 @@ ALONE = {
     "Connection.get_transaction_status": "aiomysql's name",
     **{
         f"{cls}.closed": "aiomysql's name"
-        for cls in ("Cursor", "DictCursor", "SSCursor", "SSDictCursor")
+        for cls in ("Cursor", "DictCursor", "FetchCursor", "SSCursor", "SSDictCursor")
     },
     **{
         f"ValueStream.{name}": "of io.RawIOBase"
