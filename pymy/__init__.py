@@ -38,6 +38,7 @@ from .err import (
 from .options import Options, SSLMode
 from .pipelines import Pipeline, PipelineResult
 from .pool import Pool, PoolStats
+from .protocol.bulk import RowResult
 from .sql import Raw, escape_id, format
 from .standins import install_as_aiomysql, install_as_MySQLdb, install_as_pymysql
 from .statements import Statement
@@ -117,6 +118,7 @@ __all__ = [
     "ProtocolError",
     "Raw",
     "Retry",
+    "RowResult",
     "SSLMode",
     "Statement",
     "Time",

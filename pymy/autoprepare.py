@@ -15,7 +15,6 @@ from .protocol.statementcache import (
     LONGEST_TEXT,
     MUCH,
     Entry,
-    StatementCache,
     preparable,
     run_prepared,
 )
@@ -51,9 +50,12 @@ def executing(
     assert cache is not None
     entry = None
     if isinstance(sql, str) and len(sql) <= LONGEST_TEXT:
-        key = (sql, args is None, session.schema, connection._context)
-        entry = cache.find(key) or cache.add(key, _entry(connection, cache, sql, args))
-        result = yield from _prepared(cursor, connection, key, entry, sql, args)
+        # a type counts from the first time on: the same statement gives the same rows each time
+        forced = cursor._input_types != () and any(cursor._input_types)
+        mode = "always" if forced else cache.mode
+        key = (sql, args is None, session.schema, connection._context, mode)
+        entry = cache.find(key) or cache.add(key, _entry(connection, mode, sql, args))
+        result = yield from _prepared(cursor, connection, key, entry, sql, args, forced)
         if result is not None:
             return result
     try:
@@ -110,9 +112,9 @@ def executing_once(
         prepared.close()
 
 
-def _entry(connection: BaseConnection, cache: StatementCache, sql: str, args: Any) -> Entry:
+def _entry(connection: BaseConnection, mode: str, sql: str, args: Any) -> Entry:
     if args is not None:
-        return Entry(parametrized(connection, sql, mode=cache.mode))
+        return Entry(parametrized(connection, sql, mode=mode))
     context = connection._context
     if context.guarded:  # text refuses what could be prepared here: both shall do the same
         return Entry(None)
@@ -122,7 +124,7 @@ def _entry(connection: BaseConnection, cache: StatementCache, sql: str, args: An
         return Entry(None)
     found = counted._replace(text=sql)
     mariadb = connection._session.mariadb
-    fits = not counted.size and preparable(found, 0, mode=cache.mode, mariadb=mariadb)
+    fits = not counted.size and preparable(found, 0, mode=mode, mariadb=mariadb)
     return Entry(found if fits else None)
 
 
@@ -149,15 +151,16 @@ def _prepared(
     entry: Entry,
     sql: str,
     args: Any,
+    forced: bool,
 ) -> Conversation[Result | None]:
     session = connection._session
     cache, marked = session.statements, entry.marked
-    if cache is None or marked is None or not cache.is_due(entry):
+    if cache is None or marked is None or not cache.is_due(entry, at_once=forced):
         return None
     try:
         values = () if args is None else in_order(marked, args, connection._options.paramstyle)
         parameters = bind(values, connection._context)
-        if forced := any(cursor._input_types):
+        if forced:
             types = cursor._input_types
             parameters = force(values, parameters, types, connection._context)
         text = connection._encode(marked.text)

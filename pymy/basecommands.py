@@ -14,7 +14,7 @@ from .base import BaseConnection
 from .options import Options
 from .protocol import handshake, resetting
 from .protocol.needs import Conversation
-from .protocol.query import next_result, query
+from .protocol.query import next_result, query, values_of_any_length
 from .protocol.scripts import ScriptResult, run_script
 from .protocol.setup import names_clause
 from .protocol.transactions import run
@@ -55,7 +55,8 @@ class BaseCommands(BaseConnection):
         self._remember(charset=charset, collation=collation)
 
     def _reading_warnings(self) -> Conversation[Any]:
-        return (yield from query(self._session, b"SHOW WARNINGS")).rows
+        with values_of_any_length(self._session):
+            return (yield from query(self._session, b"SHOW WARNINGS")).rows
 
     def _resetting(self) -> Conversation[None]:
         yield from resetting.reset(self._session, self._options, self._credentials)

@@ -270,7 +270,8 @@ class BaseCursor(err.Classes, Generic[Conn, Row]):
     def setinputsizes(self, *args: Any) -> None:
         """Say which types the parameters of ``execute()`` have, until this is called again.
 
-        It counts where the statement is prepared (see the option ``prepare``) and never in text.
+        It counts where cursors prepare (see the option ``prepare``) and never in text: with "auto",
+        too, such a statement is prepared at its first execution, wherever "always" would.
 
         args: an entry for each parameter, or one sequence of them: ``STRING``, ``BINARY``,
             ``NUMBER``, ``DATE``, ``TIME``, ``DATETIME``, or a ``FieldType``; None and a length

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from . import err
 from .basecursor import Conn, DictRows, Unbuffered
+from .constants import CR
 from .protocol.needs import Conversation
 from .protocol.servercursor import fetch
 from .rows import Row
@@ -38,6 +40,19 @@ class Fetching(Unbuffered[Conn, Row]):
             finally:
                 self._wants_more = result.unread
             self._add(batch)
+
+    def _executing(self, *args: Any) -> Conversation[Any]:
+        raise err.NotSupportedError(
+            CR.CR_NOT_IMPLEMENTED,
+            "A FetchCursor executes nothing by itself: use conn.stream(query, args, fetch_size=N)",
+            sent=False,
+        )
+
+    def _executing_many(self, *args: Any) -> Conversation[Any]:
+        return self._executing()
+
+    def _calling(self, *args: Any) -> Conversation[Any]:
+        return self._executing()
 
     def _free(self) -> None:
         """Give the statement back, or have it closed with the cursor it still has."""

@@ -76,7 +76,7 @@ class Cursor(BaseCursor["Connection[Any]", Row]):
         is sent once a row.
 
         args: may be a generator; what goes out at once is held and no more.
-        results: keep what each row did in ``cursor.results``, a list of (insert_id, affected_rows).
+        results: keep what each row did in ``cursor.results``, a list of ``pymy.RowResult``.
             That takes a statement a row, except for bulk on MariaDB 11.5 and later.
         Returns the sum of affected rows; None when ``args`` is empty.
         An error ends it: its ``row_index`` or ``row_range`` names the row. What was sent before has
@@ -91,8 +91,9 @@ class Cursor(BaseCursor["Connection[Any]", Row]):
         """Call a stored procedure; its result sets are read with ``fetch...`` and ``nextset``.
 
         Arguments go through the user variables ``@_procname_0`` ..., which are read again when all
-        results of the procedure are here: three round trips, one without arguments. That SELECT is
-        what ``ROW_COUNT()`` and MySQL's ``SHOW WARNINGS`` look back on.
+        results of the procedure are here: three round trips, one without arguments. IN arguments
+        come back too, whole, and ``max_column_length`` does not count for any. That SELECT is what
+        ``ROW_COUNT()`` and MySQL's ``SHOW WARNINGS`` look back on.
         Returns ``args``, in a copy of them when OUT and INOUT parameters have other values now: as
         a user variable holds them, dates as text. See ``Statement.execute`` for their own types.
         An unbuffered cursor does not read ahead and returns ``args`` unchanged.
@@ -232,4 +233,4 @@ class SSDictCursor(DictRows, SSCursor[dict[str, Any]]):
 # Subclassed by programs written for PyMySQL.
 DictCursorMixin = DictRows
 
-__all__ = ["Cursor", "DictCursor", "DictCursorMixin", "SSCursor", "SSDictCursor"]
+__all__ = ["Cursor", "DictCursor", "DictCursorMixin", "FetchCursor", "SSCursor", "SSDictCursor"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 
 from . import err
 from .constants import CR
-from .protocol.needs import Conversation
+from .protocol.needs import FILE, Conversation
 from .stepping import NOTHING, Pause, Resolver, Stepping, Wait
 from .waiting import Deadline, Steps, Waiting
 
@@ -231,6 +231,9 @@ class Pending:
 
     def error(self) -> err.Error:
         operation = self._operation()
+        connection = operation._connection if operation is not None else None
+        if connection is not None and connection._session.need is FILE:
+            return connection._session.busy()  # a source that uses its own connection
         name = operation.name if operation is not None else "an operation"
         return err.InterfaceError(
             CR.CR_CONNECTION_BUSY,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from . import err
 from .constants import CR, FLAG
 from .protocol.needs import Conversation
-from .protocol.query import next_result, query
+from .protocol.query import next_result, query, values_of_any_length
 from .protocol.result import Result
 from .protocol.session import Session
 from .protocol.state import RESULTS
@@ -47,7 +47,9 @@ class Call:
         values are told apart as the server was told them.
         """
         text = connection._encode(f"SELECT {self.names}")
-        result = yield from query(connection._session, text, attributes=connection.query_attributes)
+        session = connection._session
+        with values_of_any_length(session):
+            result = yield from query(session, text, attributes=connection.query_attributes)
         if not result.rows or len(result.rows[0]) != len(self.args):
             raise err.ProtocolError(
                 CR.CR_MALFORMED_PACKET, "The server did not give the parameters back"

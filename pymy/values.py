@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from .basevalue import BaseValueStream
+from .basevalue import PIECE, BaseValueStream
 from .nonblocking import startable
 
 if TYPE_CHECKING:
@@ -15,11 +15,20 @@ if TYPE_CHECKING:
 class ValueStream(BaseValueStream["Connection[Any]"], io.RawIOBase):
     """A value that is read as it comes from the server; ``conn.stream_value()`` makes one.
 
-    A raw binary file: for ``shutil.copyfileobj``, ``io.BufferedReader``, ``io.TextIOWrapper``. A
-    context manager: leaving it closes.
+    A raw binary file: for ``shutil.copyfileobj``, ``io.BufferedReader``, ``io.TextIOWrapper``.
+    Iterating gives pieces of bytes as they arrive; lines are for the wrappers. A context manager:
+    leaving it closes.
 
     Source: https://docs.python.org/3/library/io.html#io.RawIOBase
     """
+
+    _is_dropped = False
+
+    def __next__(self) -> bytes:
+        piece = self.read(PIECE)
+        if not piece:
+            raise StopIteration
+        return piece
 
     def readable(self) -> bool:
         """Return True."""
@@ -45,6 +54,14 @@ class ValueStream(BaseValueStream["Connection[Any]"], io.RawIOBase):
         connection = self._check_open()
         return connection._run(self._reading_into(connection, buffer))
 
+    def readlines(self, hint: int | None = -1) -> list[bytes]:
+        """Read the lines that are left, byte by byte; ``io.BufferedReader`` is the way to do it."""
+        lines: list[bytes] = []
+        most = hint if hint is not None and hint > 0 else None
+        while (most is None or sum(map(len, lines)) < most) and (line := self.readline()):
+            lines.append(line)
+        return lines
+
     def close(self) -> None:
         """Close the stream; what was not read is dropped. Closing twice is harmless.
 
@@ -52,10 +69,15 @@ class ValueStream(BaseValueStream["Connection[Any]"], io.RawIOBase):
         connection.
         """
         super().close()
-        self._cursor.close()
+        if not self._is_dropped:
+            self._cursor.close()
 
     def __del__(self) -> None:
         """Do nothing: a file would close itself, and talk to the server from any thread."""
+
+    def _dealloc_warn(self, source: object) -> None:
+        # how CPython's wrappers tell what is below them that nobody closed them, before they do
+        self._is_dropped = True
 
     start_read = startable(read)
     start_readall = startable(readall)

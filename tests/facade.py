@@ -148,11 +148,9 @@ def face(value: Any, loop: Loop) -> Any:
     """Return what stands for a value in blocking code."""
     if isinstance(value, pymy.aio.Connection):
         kind: type[Face] = ConnectionFace
-    elif isinstance(value, pymy.aio.Cursor):
+    elif isinstance(value, (pymy.aio.Cursor, pymy.aio.ValueStream)):
         kind = CursorFace
-    elif isinstance(
-        value, (Transaction, pymy.aio.Statement, pymy.aio.Pipeline, pymy.aio.ValueStream)
-    ):
+    elif isinstance(value, (Transaction, pymy.aio.Statement, pymy.aio.Pipeline)):
         kind = Face
     elif isinstance(value, AsyncIterator):
         return iterate(value, loop)

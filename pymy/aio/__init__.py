@@ -26,9 +26,10 @@ from ..err import (
     ProgrammingError,
     Warning,
 )
+from ..protocol.bulk import RowResult
 from ..version import __version__
 from .connections import Connection
-from .cursors import Cursor, DictCursor, SSCursor, SSDictCursor
+from .cursors import Cursor, DictCursor, FetchCursor, SSCursor, SSDictCursor
 from .pipelines import Pipeline, PipelineResult
 from .pool import Pool, PoolStats, create_pool
 from .statements import Statement
@@ -43,6 +44,7 @@ __all__ = [
     "DatabaseError",
     "DictCursor",
     "Error",
+    "FetchCursor",
     "IntegrityError",
     "InterfaceError",
     "InternalError",
@@ -54,6 +56,7 @@ __all__ = [
     "Pool",
     "PoolStats",
     "ProgrammingError",
+    "RowResult",
     "SSCursor",
     "SSDictCursor",
     "Statement",

@@ -168,6 +168,8 @@ class Connection(Commands, Generic[Row]):
 
     async def _in_turn(self, deadline: Deadline | None = None) -> None:
         """Take the turn, which is free, or comes in line behind the other tasks."""
+        if self._transport is not None and self._transport.is_read_here():
+            raise self._session.busy()  # it would wait for itself
         if self._turns.taken:
             if self._options.concurrent == "error":
                 raise self._session.busy()

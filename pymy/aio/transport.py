@@ -224,6 +224,11 @@ class StreamTransport(asyncio.BufferedProtocol):
         piece: bytes = await anext(session.pieces, b"")
         return piece
 
+    def is_read_here(self) -> bool:
+        """Tell whether the running task is the one that reads what is to be sent."""
+        helper = self._helper
+        return helper is not None and self.session.need is FILE and asyncio.current_task() is helper
+
     async def _kill(self) -> bool | None:
         """Kill the session's statement over a second connection; False when none leads to it.
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from copy import copy
 
 from pymy import err
 from pymy.constants import CLIENT, COMMAND, CR, ER, SERVER_STATUS
@@ -132,6 +133,22 @@ def servers_values(session: Session) -> Iterator[None]:
     """Read rows for pymy itself: without the user's converters."""
     decoding, heads, binary = session.decoding, session.heads, session.binary_heads
     session.decoding = Decoding(encoding=decoding.encoding)
+    session.heads, session.binary_heads = {}, {}
+    try:
+        yield
+    finally:
+        session.decoding, session.heads, session.binary_heads = decoding, heads, binary
+
+
+@contextmanager
+def values_of_any_length(session: Session) -> Iterator[None]:
+    """Read rows that the program did not select: as ever, but without ``max_column_length``."""
+    decoding, heads, binary = session.decoding, session.heads, session.binary_heads
+    if decoding.limit is None:
+        yield
+        return
+    session.decoding = copy(decoding)
+    session.decoding.limit = None
     session.heads, session.binary_heads = {}, {}
     try:
         yield

@@ -9,7 +9,7 @@ from typing import Any
 from pymy import err
 from pymy.constants import CLIENT, COMMAND, CR, SERVER_STATUS
 from pymy.protocol.framing import MAX_PAYLOAD, Framing
-from pymy.protocol.needs import DONE, READ, WRITE, Conversation, Need
+from pymy.protocol.needs import DONE, FILE, READ, WRITE, Conversation, Need
 from pymy.protocol.packets import (
     MORE_RESULTS,
     TRACK_SCHEMA,
@@ -169,14 +169,18 @@ class Session(Framing):
             )
         return self.busy()
 
-    @staticmethod
-    def busy() -> err.Error:
-        return err.InterfaceError(
-            CR.CR_CONNECTION_BUSY,
-            "The connection is busy with another command, perhaps of another thread: "
-            "use one connection for each thread",
-            sent=False,
-        )
+    def busy(self) -> err.Error:
+        if self.need is FILE:
+            what = (
+                "The connection is sending rows or a file, and their source cannot use it "
+                "meanwhile: use a second connection in it"
+            )
+        else:
+            what = (
+                "The connection is busy with another command, perhaps of another thread: "
+                "use one connection for each thread"
+            )
+        return err.InterfaceError(CR.CR_CONNECTION_BUSY, what, sent=False)
 
     @staticmethod
     def canceled() -> err.Error:

@@ -95,10 +95,10 @@ class StatementCache:
     def drop(self, key: Key) -> None:
         self.drop_prepared(key, self.entries.pop(key))
 
-    def is_due(self, entry: Entry) -> bool:
+    def is_due(self, entry: Entry, *, at_once: bool = False) -> bool:
         if entry.marked is None or not self.size:
             return False
-        if self.mode == "always" or entry.prepared is not None:
+        if at_once or self.mode == "always" or entry.prepared is not None:
             return True
         return entry.large or entry.count >= self.threshold - 1
 

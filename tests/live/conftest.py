@@ -65,3 +65,24 @@ def statement_of(server: Any) -> Callable[[pymy.Connection], str | None]:
 def until_sleeping(eventually: Any, statement_of: Any) -> Callable[[pymy.Connection], None]:
     """Wait until a connection, in another thread, runs its ``select sleep()``."""
     return lambda conn: eventually(lambda: "sleep" in (statement_of(conn) or ""))
+
+
+@pytest.fixture
+def kills(connect: Callable[..., pymy.Connection]) -> Callable[[], int]:
+    """Count the KILL statements the server has had since the test began."""
+    admin = connect()
+
+    def count() -> int:
+        row: Any = admin.execute("show global status like 'Com_kill%'").fetchone()
+        return int(row[1])
+
+    before = count()
+    return lambda: count() - before
+
+
+@pytest.fixture
+def empty_photos(connect: Callable[..., pymy.Connection], prepare: str) -> pymy.Connection:
+    """A connection and its table of large values."""
+    conn = connect(autocommit=True)
+    conn.query("create table photo (id int primary key, name varchar(20), b longblob)")
+    return conn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from contextlib import nullcontext
 
 import pytest
 
@@ -95,3 +96,18 @@ def test_pymys_own_statements_have_none(limited):
     conn.reset()
     conn.ping()
     assert conn.execute("select id from t where id = 1").fetchone() == (1,)
+
+
+def test_what_the_program_did_not_select(limited):
+    for options in ({}, {"on_long_column": "null"}):
+        conn = limited(10, **options)
+        conn.execute("select cast('abcdefghijklmnop' as signed)")
+        _, number, message = conn.show_warnings()[0]
+        assert number == 1292
+        assert "abcdefghijklmnop" in message
+        conn.query("drop procedure if exists p")
+        conn.query("create procedure p(in a longtext, out b longtext) set b = repeat('y', 20)")
+        args = ("x" * 50, None)
+        assert conn.cursor().callproc("p", args) == ("x" * 50, "y" * 20)
+        with pytest.raises(pymy.DataError) if not options else nullcontext():
+            assert conn.execute("select b from t where id = 4").fetchone() == (None,)

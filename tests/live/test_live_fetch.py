@@ -8,6 +8,7 @@ import pytest
 
 import pymy
 from pymy import rows
+from pymy.cursors import FetchCursor
 
 ALL = [(number, f"row {number}") for number in range(1, 11)]
 READ = "select id, name from t where id > ? order by id"
@@ -251,3 +252,15 @@ def test_a_time_out_of_the_first_answer(conn):
         list(conn.stream(sql, fetch_size=1, timeout=0.3))
     assert not caught.value.fatal
     assert conn.execute("select 1").fetchone() == (1,)
+
+
+def test_a_cursor_by_itself(conn):
+    with conn.cursor(FetchCursor) as cursor:
+        for call in (
+            lambda: cursor.execute("select 1"),
+            lambda: cursor.executemany("insert into t values (%s, %s)", [(99, "x")]),
+            lambda: cursor.callproc("p", (1,)),
+        ):
+            with pytest.raises(pymy.NotSupportedError, match="stream"):
+                call()
+    assert conn.execute("select count(*) from t").fetchone() == (10,)

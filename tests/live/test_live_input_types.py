@@ -10,9 +10,9 @@ import pymy
 from pymy.constants.FIELD_TYPE import FieldType
 
 
-@pytest.fixture
-def conn(connect):
-    conn = connect(prepare="always", autocommit=True)
+@pytest.fixture(params=["always", "auto"])
+def conn(connect, request):
+    conn = connect(prepare=request.param, autocommit=True)
     conn.query("create table t (id int, name varchar(9), day date, at datetime, ti time)")
     conn.query(
         "insert into t values (1, '5', '2024-02-29', '2024-02-29 12:30:01', '-30:00:00'), "
@@ -76,6 +76,15 @@ def test_what_does_not_fit_goes_as_ever(conn):
     cursor.setinputsizes([pymy.DATE])
     assert ids(cursor, "name = %s", "five") == []
     assert ids(cursor, "name = %s", 5) == [1, 2]
+
+
+def test_each_execution_gives_the_same(conn):
+    """With "auto" too: text and what is prepared compare differently."""
+    for _ in range(2):
+        cursor, plain = conn.cursor(), conn.cursor()
+        cursor.setinputsizes([pymy.STRING])
+        assert [ids(cursor, "name = %s", 5) for _ in range(8)] == [[1]] * 8
+        assert [ids(plain, "name = %s", 5) for _ in range(8)] == [[1, 2]] * 8
 
 
 def test_text_takes_no_notice(connect, conn):

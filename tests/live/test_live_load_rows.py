@@ -332,14 +332,26 @@ def test_a_source_that_raises(connect, table, autocommit):
     assert content(table) == ROWS
 
 
-@pytest.mark.only("blocking,nonblocking", "a generator cannot await")
-def test_a_source_that_uses_the_connection(table):
+def test_a_source_that_uses_the_connection(table, transport):
     def rows():
         yield (1, "x")
         table.query("select 1")
 
-    failing(table, rows(), (pymy.InterfaceError, RuntimeError))
-    assert content(table) == []
+    async def awaited():
+        yield (1, "x")
+        await table._inner.query("select 1")
+
+    async def streamed():
+        async for row in table._inner.stream("select 1, 'x'"):
+            yield row
+
+    sources = [awaited, streamed] if transport.loop is not None else [rows]
+    for source in sources:
+        error = failing(table, source(), pymy.InterfaceError)
+        assert error.errno == CR.CR_CONNECTION_BUSY
+        assert "their source cannot use it" in str(error)
+        assert content(table) == []
+    assert table.load_rows("t", ROWS[:3]) == 3
 
 
 def test_progress(table):

@@ -19,11 +19,9 @@ MIB = 1 << 20
 LETTERS = bytes(range(256))
 
 
-@pytest.fixture(params=["never", "always"])
-def photos(request, connect):
-    conn = connect(autocommit=True, prepare=request.param)
-    conn.query("create table photo (id int primary key, name varchar(20), b longblob)")
-    return conn
+@pytest.fixture
+def photos(empty_photos):
+    return empty_photos
 
 
 INSERT = "insert into photo values (%s, %s, %s)"
@@ -162,6 +160,17 @@ def test_a_pool_does_not_send_the_rest_of_a_file_again(dsn, connect):
     assert conn.execute("select b from photo").fetchone() == (b"z" * 9,)
 
 
+@pytest.mark.only("blocking,nonblocking", "asyncio has a test of its own")
+def test_a_source_that_uses_its_connection(photos):
+    def source():
+        yield b"x"
+        photos.execute("select 1")
+
+    with pytest.raises(pymy.InterfaceError, match="their source cannot use it"):
+        photos.execute(INSERT, (1, None, source()))
+    assert photos.execute("select count(*) from photo").fetchone() == (0,)
+
+
 @pytest.mark.only("blocking,nonblocking", "asyncio reads them")
 def test_asynchronous_sources_are_for_asyncio(photos):
     async def source():
@@ -280,3 +289,45 @@ def test_a_source_that_breaks(run, dsn):
             assert await (await conn.execute("select 1")).fetchone() == (1,)
 
     run(main())
+
+
+@pytest.mark.parametrize("how", ["parameter", "file", "clean-up"])
+def test_a_source_that_uses_its_connection_waits_for_nobody(run, dsn, set_global, how):
+    set_global("local_infile", 1)
+    caught = []
+
+    async def main():
+        async def source(*_):
+            try:
+                yield b"1"
+                if how == "clean-up":
+                    await asyncio.sleep(60)
+                async for (number,) in conn.stream("select 1"):
+                    yield b"%d" % number
+            except asyncio.CancelledError:
+                try:
+                    await conn.ping()
+                except pymy.InterfaceError as exc:
+                    caught.append(exc)
+                raise
+
+        options = {"autocommit": True, "local_infile": source}
+        async with pymy.aio.connect(dsn, **options) as conn:
+            await conn.execute("create table photo (id int)")
+            if how == "clean-up":
+                with pytest.raises(pymy.OperationalError):
+                    await conn.execute("select %s", (source(),), timeout=0.3)
+                await conn.execute("select 1")
+            elif how == "file":
+                with pytest.raises(pymy.InterfaceError) as error:
+                    await conn.execute("load data local infile 'x' into table photo")
+                caught.append(error.value)
+            else:
+                with pytest.raises(pymy.InterfaceError) as error:
+                    await conn.execute("select %s", (source(),))
+                caught.append(error.value)
+            assert await (await conn.execute("select 1")).fetchone() == (1,)
+
+    run(main())
+    assert [exc.errno for exc in caught] == [CR.CR_CONNECTION_BUSY]
+    assert "their source cannot use it" in str(caught[0])

@@ -20,18 +20,6 @@ def digits(connect):
     return conn
 
 
-@pytest.fixture
-def kills(connect):
-    """Count the KILL statements the server has had since the test began."""
-    admin = connect()
-
-    def count():
-        return int(admin.execute("show global status like 'Com_kill%'").fetchone()[1])
-
-    before = count()
-    return lambda: count() - before
-
-
 def test_fetch(digits):
     cursor = digits.cursor(SSCursor)
     assert cursor.execute("select n from d order by n") == -1

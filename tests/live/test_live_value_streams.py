@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import shutil
 import tracemalloc
@@ -13,34 +14,21 @@ import pytest
 import pymy
 import pymy.aio
 from pymy.constants import CR, ER
+from pymy.protocol.state import READY
 
 MIB = 1 << 20
 LETTERS = bytes(range(256))
 
 
-@pytest.fixture(params=["never", "always"])
-def photos(request, connect):
-    """A table whose first row has a value of some hundred KiB."""
-    conn = connect(autocommit=True, prepare=request.param)
-    conn.query("create table photo (id int primary key, name varchar(20), b longblob)")
-    with conn.cursor() as cursor:
+@pytest.fixture
+def photos(empty_photos):
+    """The first row has a value of some hundred KiB."""
+    with empty_photos.cursor() as cursor:
         cursor.executemany(
             "insert into photo values (%s, %s, %s)",
             [(1, "pen", LETTERS * 1200), (2, None, None), (3, "é", b"")],
         )
-    return conn
-
-
-@pytest.fixture
-def kills(connect):
-    """Count the KILL statements the server has had since the test began."""
-    admin = connect()
-
-    def count():
-        return int(admin.execute("show global status like 'Com_kill%'").fetchone()[1])
-
-    before = count()
-    return lambda: count() - before
+    return empty_photos
 
 
 ONE = "select id, name, b from photo where id = %s"
@@ -65,6 +53,14 @@ def test_pieces(photos):
         value.read()
     value.close()
     assert photos.execute("select 1").fetchone() == (1,)
+
+
+def test_iterating_gives_pieces(photos):
+    with photos.stream_value(ONE, (1,)) as value:
+        pieces = list(value)
+    assert b"".join(pieces) == LETTERS * 1200
+    assert all(pieces)
+    assert len(pieces) < 300  # no lines
 
 
 def test_null_and_empty(photos):
@@ -288,17 +284,44 @@ def test_dropping_a_stream_sends_nothing(photos):
         photos.execute("select 1")
 
 
+@files
+@pytest.mark.parametrize("wrap", [io.BufferedReader, io.TextIOWrapper])
+def test_dropping_a_wrapper_sends_nothing(photos, wrap):
+    """It would, from any thread: the wrapper closes what is below it when it is collected."""
+    photos.query("set group_concat_max_len = 10000000")
+    value = wrap(photos.stream_value("select repeat('x', 3000000)"))
+    value.read(10)
+    number = photos._session.command_number
+    state = photos._session.state
+    held = [value]
+    held.append(held)
+    del held, value
+    gc.collect()
+    assert (photos._session.command_number, photos._session.state) == (number, state)
+    with pytest.warns(pymy.Warning, match="not read to its end"):
+        photos.execute("select 1")
+
+
+@files
+@pytest.mark.parametrize("wrap", [io.BufferedReader, io.TextIOWrapper])
+def test_closing_a_wrapper_closes(photos, wrap):
+    with wrap(photos.stream_value("select repeat('x', 3000000)")) as value:
+        value.read(10)
+    assert photos._session.state is READY
+    assert photos.execute("select 1").fetchone() == (1,)
+
+
+@files
+def test_lines(photos):
+    with photos.stream_value("select 'a\nbc\nd'") as value:
+        assert value.readline() == b"a\n"
+        assert value.readlines() == [b"bc\n", b"d"]
+    with photos.stream_value("select 'a\nbc\nd'") as value:
+        assert value.readlines(3) == [b"a\n", b"bc\n"]
+        assert value.read() == b"d"
+
+
 # -- asyncio's own
-
-
-def test_iterating(run, dsn):
-    async def main():
-        async with pymy.aio.connect(dsn) as conn:
-            async with await conn.stream_value("select 1, repeat('x', 300000)") as value:
-                sizes = [len(piece) async for piece in value]
-            assert sum(sizes) == 300_000 and all(sizes)
-
-    run(main())
 
 
 def test_a_cancelled_read(run, dsn):

@@ -29,6 +29,7 @@ PAIRS = {
     "DictCursor": (pymy.cursors.DictCursor, pymy.aio.DictCursor),
     "SSCursor": (pymy.cursors.SSCursor, pymy.aio.SSCursor),
     "SSDictCursor": (pymy.cursors.SSDictCursor, pymy.aio.SSDictCursor),
+    "FetchCursor": (pymy.cursors.FetchCursor, pymy.aio.FetchCursor),
 }
 if hasattr(pymy, "Pool") and hasattr(pymy.aio, "Pool"):
     PAIRS["Pool"] = (pymy.Pool, pymy.aio.Pool)
@@ -41,7 +42,7 @@ ALONE = {
     "Connection.get_transaction_status": "aiomysql's name",
     **{
         f"{cls}.closed": "aiomysql's name"
-        for cls in ("Cursor", "DictCursor", "SSCursor", "SSDictCursor")
+        for cls in ("Cursor", "DictCursor", "FetchCursor", "SSCursor", "SSDictCursor")
     },
     **{
         f"ValueStream.{name}": "of io.RawIOBase"
@@ -115,6 +116,20 @@ def test_parameters_and_first_lines(name: str) -> None:
         if not same:
             differ.append(f"{name}.{each}")
     assert differ == [each for each in DIFFERENT if each.split(".")[0] == name]
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_iterating(name: str) -> None:
+    """What pymy iterates over here it does there, and leaves it to no base of Python's own."""
+    one, other = PAIRS[name]
+    for here, there in [("__iter__", "__aiter__"), ("__next__", "__anext__")]:
+        assert hasattr(one, here) == hasattr(other, there)
+    assert is_ours(one, "__next__") == is_ours(other, "__anext__")
+
+
+def is_ours(cls: type, name: str) -> bool:
+    owner = next((base for base in cls.__mro__ if name in vars(base)), object)
+    return owner.__module__.startswith("pymy.")
 
 
 @pytest.mark.parametrize("name", PAIRS)
