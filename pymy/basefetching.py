@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from . import err
@@ -41,18 +42,26 @@ class Fetching(Unbuffered[Conn, Row]):
                 self._wants_more = result.unread
             self._add(batch)
 
-    def _executing(self, *args: Any) -> Conversation[Any]:
-        raise err.NotSupportedError(
+    def _executing(self, connection: Conn, sql: str | bytes, args: Any) -> Conversation[int]:
+        raise self._refusal()
+
+    def _executing_many(
+        self, connection: Conn, sql: str | bytes, args: Iterable[Any], results: bool
+    ) -> Conversation[int | None]:
+        raise self._refusal()
+
+    def _calling(
+        self, connection: Conn, procname: str, args: Iterable[Any]
+    ) -> Conversation[Iterable[Any]]:
+        raise self._refusal()
+
+    @staticmethod
+    def _refusal() -> err.Error:
+        return err.NotSupportedError(
             CR.CR_NOT_IMPLEMENTED,
             "A FetchCursor executes nothing by itself: use conn.stream(query, args, fetch_size=N)",
             sent=False,
         )
-
-    def _executing_many(self, *args: Any) -> Conversation[Any]:
-        return self._executing()
-
-    def _calling(self, *args: Any) -> Conversation[Any]:
-        return self._executing()
 
     def _free(self) -> None:
         """Give the statement back, or have it closed with the cursor it still has."""

@@ -79,6 +79,7 @@ class Pieces(Counted):
         self.limit = limit
         self.head = head
         self.between = between
+        self.ended = False
         self._held: list[bytes] = []
         self._size = len(head)
 
@@ -100,6 +101,7 @@ class Pieces(Counted):
 
     def end(self) -> Iterator[bytes]:
         """Give the piece that has begun, nothing when there are no rows in it."""
+        self.ended = True
         return self._going(self._rest())
 
     def _values(self, row: Any) -> Any:
@@ -114,7 +116,7 @@ class Pieces(Counted):
                 )
             row = [row[name] for name in self.names]
         elif not isinstance(row, (tuple, list)):
-            if isinstance(row, (str, bytes)) or not isinstance(row, Iterable):
+            if isinstance(row, (str, bytes, set, frozenset)) or not isinstance(row, Iterable):
                 raise TypeError(f"a row is a tuple, list or dict, not {type(row).__name__}")
             row = tuple(row)
         if len(row) != len(self.names):
@@ -255,13 +257,15 @@ class _Call:
         self.names = names
         self.progress = progress
         self.source = source
+        self.asked = False  # the server did, for the rows
 
     def run(self) -> Conversation[int]:
         if self.session.capabilities & CLIENT.LOCAL_FILES:
             try:
                 return (yield from self._by_file())
             except err.Error as exc:
-                if exc.errno not in _REFUSED or not self.session.usable():
+                # the same error may come when the rows are used up, of a trigger's making
+                if exc.errno not in _REFUSED or self.asked or not self.session.usable():
                     raise
         return (yield from self._by_inserts())
 
@@ -275,7 +279,15 @@ class _Call:
         if settings:
             text += f" SET {settings}"
         session.pieces, session.own_file = self.source(pieces), OWN_FILE.encode()
-        result = yield from query(session, encode(text, self.connection.encoding))
+        try:
+            result = yield from query(session, encode(text, self.connection.encoding))
+        finally:
+            self.asked = not session.own_file
+            session.own_file, session.pieces = b"", None
+        if not pieces.ended:
+            raise err.ProtocolError(
+                CR.CR_MALFORMED_PACKET, "The server said that it loaded rows it did not ask for"
+            )
         yield from self._check(result.ok, pieces.taken, 0)
         return pieces.taken
 

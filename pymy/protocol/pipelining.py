@@ -48,7 +48,7 @@ _STAYS = re.compile(_BEGINNING % b"", re.IGNORECASE | re.DOTALL)
 # What sets nothing, though the word may stand in it: UPDATE t SET.
 _HARMLESS = re.compile(_BEGINNING % rb"|CALL", re.IGNORECASE | re.DOTALL)
 # What may ask for a file: the commands behind it would be taken for that.
-_LOADS = re.compile(rb"\bLOCAL\b", re.IGNORECASE)
+_LOADS = re.compile(rb"LOCAL\b|\bEXECUTE\b", re.IGNORECASE)
 _SETS = re.compile(rb"\b(?:SET|USE|EXECUTE)\b", re.IGNORECASE)
 
 

@@ -452,3 +452,8 @@ def test_cancelled_in_the_middle(run, dsn, server):
             assert await cursor.fetchone() == (0,)
 
     run(main())
+
+
+def test_a_set_has_no_order(table):
+    with pytest.raises(TypeError, match="a row is a tuple, list or dict, not set"):
+        table.load_rows("t", [{1, 2}], columns=["a", "b"])
