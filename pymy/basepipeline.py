@@ -7,6 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from . import err
+from .autoprepare import has_long_data
 from .basestatement import BaseStatement
 from .constants import CR
 from .procedures import out_params
@@ -201,7 +202,15 @@ class _Text:
         self.has_values = args is not None
         self._attributes = dict(connection.query_attributes)
         self._context = connection._context
-        self.statement: str | bytes = cursor._mogrify(sql, args)
+        try:
+            self.statement: str | bytes = cursor._mogrify(sql, args)
+        except TypeError:
+            if not has_long_data(args):
+                raise
+            raise TypeError(
+                "a text in a pipeline takes no file or iterator as a parameter: use "
+                "cursor.execute(), or a statement of conn.prepare()"
+            ) from None
         self._bytes = connection._encode(self.statement)
 
     def sets(self) -> bool:
@@ -325,7 +334,8 @@ class BasePipeline(err.Classes, Generic[Conn, Row]):
 
         query: SQL with placeholders of the connection's ``paramstyle``, or a statement that this
             connection prepared.
-        args: tuple, list or dict, as for ``Cursor.execute``; the values are taken now.
+        args: tuple, list or dict, as for ``Cursor.execute``; the values are taken now. Files and
+            iterators only for a statement that was prepared; they are read when it goes out.
         row_factory: see ``pymy.rows``; default the statement's or the connection's.
         Raises what is wrong with the parameters, and InterfaceError behind the end of the block.
         """

@@ -34,7 +34,7 @@ def send_file(session: Session, name: bytes) -> Conversation[Ok]:
     unless the transaction is rolled back (P92). The connection stays usable.
     """
     if session.followed:  # it would take the commands behind this one for the file
-        raise malformed("a file is asked for where none was offered", name)
+        raise malformed("a request for a file where none can be sent", name)
     answered = False
     own, session.own_file = session.own_file, b""
     failure: Exception | None = _refusal(session, name, own)

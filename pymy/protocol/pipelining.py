@@ -47,7 +47,8 @@ _BEGINNING = (
 _STAYS = re.compile(_BEGINNING % b"", re.IGNORECASE | re.DOTALL)
 # What sets nothing, though the word may stand in it: UPDATE t SET.
 _HARMLESS = re.compile(_BEGINNING % rb"|CALL", re.IGNORECASE | re.DOTALL)
-# What may ask for a file: the commands behind it would be taken for that.
+# What may ask for a file: the commands behind it would be taken for that. In front may be a digit,
+# of a version comment.
 _LOADS = re.compile(rb"LOCAL\b|\bEXECUTE\b", re.IGNORECASE)
 _SETS = re.compile(rb"\b(?:SET|USE|EXECUTE)\b", re.IGNORECASE)
 

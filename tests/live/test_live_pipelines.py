@@ -145,6 +145,9 @@ def test_bad_parameters_are_told_at_once(item):
             p.execute("select %s, %s", (1,))
         with pytest.raises(TypeError):
             p.execute("select %s", (object(),))
+        for bad in ((io.BytesIO(b"x"),), {"a": iter([b"x"])}):
+            with pytest.raises(TypeError, match=r"cursor\.execute"):
+                p.execute("select %s" if type(bad) is tuple else "select %(a)s", bad)
         values = [1]
         one = p.execute("select %s", values)
         values[0] = 2
@@ -268,6 +271,15 @@ SETS = {
 }
 
 
+def test_what_may_load():
+    for sql in (
+        b"load data local infile 'x' into table t",
+        b"LOAD DATA /*!50000LOCAL*/ INFILE 'x'",
+    ):
+        assert pipelining.may_load(sql)
+    assert not pipelining.may_load(b"select locale from t")
+
+
 @pytest.mark.parametrize("sql", SETS)
 def test_what_may_set(conn, sql):
     session = getattr(conn, "_inner", conn)._session
@@ -359,8 +371,9 @@ def test_no_file_is_given_where_files_are_off(connect, item, tmp_path):
     conn = connect(autocommit=True)
     with conn.pipeline(on_error="keep") as p:
         p.execute(f"load data local infile '{tmp_path}/x' into table item (name)")
+        p.execute(f"load data /*!50000local*/ infile '{tmp_path}/x' into table item (name)")
         after = p.execute("select 1")
-    assert len(p.errors) == 1
+    assert len(p.errors) == 2
     assert after.rows == ((1,),)
 
 
