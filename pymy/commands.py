@@ -59,10 +59,11 @@ class Commands(Transactional):
     ) -> int:
         """Load rows into a table, all or none: the fastest way for many, in flat memory.
 
-        Sends a SELECT for the columns' types, START TRANSACTION (in a transaction: SAVEPOINT), LOAD
-        DATA LOCAL INFILE with the rows as its file, COMMIT (RELEASE SAVEPOINT): four round trips.
-        Needs no ``local_infile``. A server that takes no local files gets INSERT statements of many
-        rows. A connection that is timed out or cancelled in the middle is closed.
+        Sends a SELECT for the columns' types, SET sql_notes=0 (as it was at the end) together with
+        START TRANSACTION (in a transaction: SAVEPOINT), LOAD DATA LOCAL INFILE with the rows as its
+        file, COMMIT (RELEASE SAVEPOINT): four round trips. Needs no ``local_infile``. A server that
+        takes no local files gets INSERT statements of many rows. A connection that is timed out or
+        cancelled in the middle is closed.
 
         table: a name, which may be ``schema.table``.
         rows: an iterable of tuples, lists or dicts; values are those that parameters may be, lists
