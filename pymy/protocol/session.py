@@ -8,13 +8,12 @@ from typing import Any
 
 from pymy import err
 from pymy.constants import CLIENT, COMMAND, CR, SERVER_STATUS
-from pymy.protocol.framing import MAX_PAYLOAD, Framing
-from pymy.protocol.needs import DONE, FILE, READ, WRITE, Conversation, Need
+from pymy.protocol.framing import MAX_PAYLOAD
+from pymy.protocol.needs import DONE, READ, WRITE, Conversation, Need
 from pymy.protocol.packets import (
     MORE_RESULTS,
     TRACK_SCHEMA,
     TRACK_SYSTEM_VARIABLE,
-    Greeting,
     Ok,
     Progress,
     SessionChange,
@@ -22,16 +21,12 @@ from pymy.protocol.packets import (
     parse_err,
     parse_progress,
 )
+from pymy.protocol.standing import Standing
 from pymy.protocol.state import (
-    BROKEN,
     BUSY,
     CLOSED,
-    CONNECTING,
-    MOVES,
     READY,
     RESULTS,
-    USABLE,
-    State,
 )
 
 COMMAND_NUMBERS = count(1)
@@ -52,7 +47,7 @@ ROLLED_BACK_MYSQL = ROLLED_BACK | {3101}
 NOTHING: Any = object()  # the outcome of what has not ended
 
 
-class Session(Framing):
+class Session(Standing):
     """Runs one conversation at a time and says after each step what it needs.
 
     A transport serves the needs and knows nothing of the protocol. The session resumes the
@@ -63,10 +58,6 @@ class Session(Framing):
 
     def __init__(self) -> None:
         super().__init__()
-        self.state = CONNECTING
-        self.need = DONE
-        self.greeting: Greeting | None = None
-        self.where = "the server"  # its address, for errors
         self.capabilities = 0
         self.status = 0
         self.begun = False  # the open transaction is one that BEGIN began
@@ -84,7 +75,6 @@ class Session(Framing):
         self.variables: dict[str, str] = {}
         self.last_ok = Ok()
         self.progress: Callable[[Progress], object] | None = None
-        self.broken_by: err.Error | None = None
         self.files_allowed = False
         self.multi_statements = False
         # brings back the roles of the login; nothing where there are none, None: not asked yet
@@ -121,8 +111,6 @@ class Session(Framing):
         self._outcome: Any = None
         self._error: BaseException | None = None
         self._raised: Exception | None = None
-        self.abandoned = False
-        self.settling = False  # what follows an abandoned conversation runs
         # what only closing can end: a login, a file on its way, the start or end of a transaction
         self.indivisible = False
         self.read_only = False
@@ -130,79 +118,6 @@ class Session(Framing):
         self.is_side = False
         self.in_doubt = False  # its KILL QUERY went out, and no answer came
         self._unseen = False
-
-    # -- state
-
-    def move(self, state: State) -> None:
-        """Change state; a move that the table does not know is a bug of pymy."""
-        if state is not self.state:
-            if state not in MOVES[self.state]:
-                raise AssertionError(f"{self.state.name} -> {state.name} is not a move")
-            self.state = state
-
-    def usable(self) -> bool:
-        return self.state in USABLE
-
-    def break_off(self, error: err.Error) -> None:
-        """Mark the connection unusable; the first reason is kept."""
-        if self.state not in (BROKEN, CLOSED):
-            self.broken_by = error
-            self.move(BROKEN)
-
-    def unusable(self) -> err.Error:
-        """Make the error for a command on a connection that cannot carry one."""
-        if self.state is CLOSED:
-            return err.InterfaceError(
-                CR.CR_CONNECTION_CLOSED,
-                "The connection is closed: open a new one with pymy.connect(), or this one again "
-                "with ping(reconnect=True)",
-                sent=False,
-            )
-        if self.state is BROKEN:
-            reason = f" ({self.broken_by.message})" if self.broken_by is not None else ""
-            return err.InterfaceError(
-                CR.CR_SERVER_GONE_ERROR,
-                f"The connection was lost earlier{reason}: open a new one with pymy.connect(), "
-                "or this one again with ping(reconnect=True)",
-                sent=False,
-                fatal=True,
-            )
-        return self.busy()
-
-    def busy(self) -> err.Error:
-        if self.need is FILE:
-            what = (
-                "The connection is sending rows or a file, and their source cannot use it "
-                "meanwhile: use a second connection in it"
-            )
-        else:
-            what = (
-                "The connection is busy with another command, perhaps of another thread: "
-                "use one connection for each thread"
-            )
-        return err.InterfaceError(CR.CR_CONNECTION_BUSY, what, sent=False)
-
-    @staticmethod
-    def canceled() -> err.Error:
-        return err.OperationalError(
-            CR.CR_CANCELED, "The rest of the call was canceled: nothing more of it was sent"
-        )
-
-    def unfinished(self) -> err.Error:
-        """Break over a result that is asked for and not there."""
-        error = err.InternalError(
-            CR.CR_UNKNOWN_ERROR,
-            "The command ended without a result, which is a bug of pymy. What the server did is "
-            "unknown: open a new connection",
-            fatal=True,
-        )
-        self.break_off(error)
-        return error
-
-    @property
-    def unclean(self) -> bool:
-        """Tell whether an earlier call, which nobody waits for, must come to its end first."""
-        return self.abandoned or self.settling
 
     # -- running a conversation
 
@@ -347,16 +262,6 @@ class Session(Framing):
         self._out_at = 0
         self.break_off(error)
         return self.fail(error) if self._conversation is not None else DONE
-
-    def _what_was_lost(self, how: str) -> str:
-        if self.state is not CONNECTING:
-            return f"Lost connection to the server: {how}. Open a new connection"
-        if self.greeting is None:
-            return (
-                f"No greeting from {self.where}: {how}. Is it a MySQL or MariaDB server, and are "
-                "host and port right?"
-            )
-        return f"Lost connection to {self.where} during the login: {how}"
 
     def _last_words(self) -> err.Error | None:
         """Parse an ERR that arrived while nobody was reading."""
