@@ -298,11 +298,10 @@ class _Call:
         names = ",".join(field.name for field in self.fields)
         head = encode(f"INSERT INTO {self.into} ({names}) VALUES ", encoding)
         yield from ask_limit(session)
-        plain = self.fields[0].plain
 
         def write(row: Any) -> bytes:
-            for value in row:
-                plain.check(value)
+            for field, value in zip(self.fields, row, strict=True):
+                field[type(value)](value)  # refuses what the file would not take either
             return encode(values(row), encoding)
 
         pieces = Pieces(
