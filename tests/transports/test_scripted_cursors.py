@@ -193,7 +193,7 @@ def test_executemany_with_rows_that_raise():
         raise LookupError("no more")
 
     with Server(greet(), login(), query("UPDATE t SET a = 1"), ok(affected=1), *WORKS) as server:
-        conn = server.connect()
+        conn = server.connect(pipelining=False)
         with pytest.raises(LookupError, match="no more"):
             conn.cursor().executemany("UPDATE t SET a = %s", many())
         conn.ping()
