@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 import warnings
 
 import pytest
@@ -87,6 +88,8 @@ def ctrl_c_when_sleeping(until_sleeping):
     def start(conn):
         def work():
             until_sleeping(conn)
+            # the server may have the statement before its sender waits: cut off there, it closes
+            time.sleep(0.1)
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
         threads.append(threading.Thread(target=work))
