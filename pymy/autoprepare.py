@@ -26,14 +26,19 @@ if TYPE_CHECKING:
     from .basecursor import BaseCursor
 
 
+def kept(args: Any) -> Any:
+    """Return what stays as it is when the program uses its list or dict again."""
+    if isinstance(args, Mapping):
+        return dict(args)
+    return list(args) if isinstance(args, list) else args
+
+
 class Sent:
     """A statement whose values went beside it; its text is written when somebody asks."""
 
     def __init__(self, connection: BaseConnection, sql: str, args: Any) -> None:
         self._sql = sql
-        self._args = dict(args) if isinstance(args, Mapping) else args
-        if isinstance(args, list):
-            self._args = list(args)
+        self._args = kept(args)
         self._style: ParamStyle = connection._options.paramstyle
         self._context = connection._context
 

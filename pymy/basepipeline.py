@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from . import err
-from .autoprepare import has_long_data
+from .autoprepare import has_long_data, kept
 from .basestatement import BaseStatement
 from .constants import CR
 from .procedures import out_params
@@ -195,10 +195,7 @@ class _Text:
         self._connection = connection
         self._cursor = cursor
         self._sql = sql
-        # the program may use its list again
-        self._args = dict(args) if isinstance(args, Mapping) else args
-        if isinstance(args, list):
-            self._args = list(args)
+        self._args = kept(args)
         self.has_values = args is not None
         self._attributes = dict(connection.query_attributes)
         self._context = connection._context

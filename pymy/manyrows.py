@@ -22,7 +22,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from . import err
-from .autoprepare import Sent, parametrized
+from .autoprepare import Sent, kept, parametrized
 from .joining import joining
 from .protocol.bulk import (
     Batch,
@@ -252,15 +252,10 @@ class Room:
                 if not fits:
                     rows.put_back([row])
                     break
-                held.append(_kept(row))
+                held.append(kept(row))
             if not held:
                 return
             yield batch, held
-
-
-def _kept(row: Any) -> Any:
-    """Return what stays the same when its source uses one list or dict again and again."""
-    return tuple(row) if isinstance(row, list) else dict(row) if isinstance(row, dict) else row
 
 
 class ManyRows:
